@@ -1,0 +1,151 @@
+/**
+ * The in-process bus: every served endpoint registers on it, every call to one passes through it, and whoever observes an
+ * endpoint sees what passes. Events are made only while somebody observes that endpoint; nothing is buffered and items
+ * are by reference. A subscriber that throws is reported by RxJS as an uncaught error, not to the call.
+ */
+import { Observable, type Subscriber } from 'rxjs'
+import type { Call, Dispatch, Ending, Tap } from '../core/call.ts'
+import { matchEndpoint } from '../core/endpoint-id.ts'
+import { type SluiceError, stackless } from '../core/error.ts'
+import { Response } from '../core/response.ts'
+import type { Actor } from './actor.ts'
+
+interface EventBase {
+  /** `namespace.component.endpoint`. */
+  readonly endpoint: string
+  readonly instanceId: string
+  readonly contextId: string
+  readonly callId: string | undefined
+  /** Wall-clock milliseconds since 1970. */
+  readonly time: number
+  /** `local`: handled by this runtime. `remote`: made by this runtime and handled by another. */
+  readonly placed: 'local' | 'remote'
+}
+
+/** What an observer of the bus sees. */
+export type BusEvent =
+  | (EventBase & { readonly type: 'started'; readonly request: unknown })
+  | (EventBase & { readonly type: 'item'; readonly item: unknown })
+  | (EventBase & { readonly type: 'ended'; readonly ending: Ending; readonly error?: SluiceError })
+
+interface Observer {
+  readonly matches: (path: string) => boolean
+  readonly subscriber: Subscriber<BusEvent>
+}
+
+export class Bus {
+  readonly #wall: () => number
+  readonly #actors = new Map<string, Actor>()
+  readonly #observers = new Set<Observer>()
+  readonly #taps = { local: new Map<string, BusTap>(), remote: new Map<string, BusTap>() }
+
+  /** @internal */
+  constructor(wall: () => number) {
+    this.#wall = wall
+  }
+
+  /**
+   * A hot Observable of what passes the endpoints that match: `pipeline.stage1.generate`, or `pipeline.*.*`.
+   * @throws SluiceError `invalid_argument` for a malformed pattern.
+   */
+  observe(pattern: string): Observable<BusEvent> {
+    const matches = matchEndpoint(pattern)
+    return new Observable<BusEvent>((subscriber) => {
+      const observer: Observer = { matches, subscriber }
+      this.#observers.add(observer)
+      this.#refresh()
+      return () => {
+        this.#observers.delete(observer)
+        this.#refresh()
+      }
+    })
+  }
+
+  /** How many subscriptions there are. */
+  get observerCount(): number {
+    return this.#observers.size
+  }
+
+  /** @internal The tap of an endpoint; `watched` as long as somebody observes it. */
+  tap(endpoint: string, placed: 'local' | 'remote'): Tap {
+    const taps = this.#taps[placed]
+    let tap = taps.get(endpoint)
+    if (tap === undefined) {
+      tap = new BusTap(placed, this.#wall)
+      taps.set(endpoint, tap)
+      tap.watch(endpoint, this.#observers)
+    }
+    return tap
+  }
+
+  /** @internal */
+  add(actor: Actor): void {
+    this.#actors.set(actor.hop.instanceId, actor)
+  }
+
+  /** @internal */
+  remove(actor: Actor): void {
+    this.#actors.delete(actor.hop.instanceId)
+  }
+
+  /** @internal */
+  get actors(): Iterable<Actor> {
+    return this.#actors.values()
+  }
+
+  /** @internal Hands a call to the instance it names. */
+  readonly dispatch: Dispatch = (call) => {
+    const actor = this.#actors.get(call.instanceId)
+    if (actor !== undefined && actor.hop.endpoint === call.endpoint) return actor.submit(call)
+    throw stackless('unavailable', `instance ${call.instanceId} of ${call.endpoint} is gone`, {
+      endpoint: call.endpoint,
+      instanceId: call.instanceId,
+      retryable: true,
+    })
+  }
+
+  #refresh(): void {
+    for (const taps of [this.#taps.local, this.#taps.remote]) {
+      for (const [endpoint, tap] of taps) tap.watch(endpoint, this.#observers)
+    }
+  }
+}
+
+class BusTap implements Tap {
+  watched = false
+  readonly #placed: 'local' | 'remote'
+  readonly #wall: () => number
+  #subscribers: Subscriber<BusEvent>[] = []
+
+  constructor(placed: 'local' | 'remote', wall: () => number) {
+    this.#placed = placed
+    this.#wall = wall
+  }
+
+  watch(endpoint: string, observers: Iterable<Observer>): void {
+    this.#subscribers = [...observers].filter(({ matches }) => matches(endpoint)).map(({ subscriber }) => subscriber)
+    this.watched = this.#subscribers.length > 0
+  }
+
+  started(call: Call): void {
+    this.#emit({ ...this.#base(call), type: 'started', request: call.request })
+  }
+
+  item(call: Call, item: unknown): void {
+    this.#emit({ ...this.#base(call), type: 'item', item: item instanceof Response ? item.data() : item })
+  }
+
+  ended(call: Call, ending: Ending, error: SluiceError | undefined): void {
+    this.#emit({ ...this.#base(call), type: 'ended', ending, ...(error !== undefined && { error }) })
+  }
+
+  #base(call: Call): EventBase {
+    const { endpoint, instanceId, context } = call
+    const placed = this.#placed
+    return { endpoint, instanceId, contextId: context.id, callId: context.callId, time: this.#wall(), placed }
+  }
+
+  #emit(event: BusEvent): void {
+    for (const subscriber of this.#subscribers) subscriber.next(event)
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * A client of one endpoint: picks an instance for each call, hands the call over, and gives back the stream. What
+ * provably did not start goes to another instance by itself; what may have started is never repeated.
+ */
+import type { Dispatch, OpenCalls, Source, Tap } from '../core/call.ts'
+import { Context, type ContextOptions } from '../core/context.ts'
+import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
+import type { Env } from '../core/env.ts'
+import { describe, isSluiceError, SluiceError } from '../core/error.ts'
+import { List } from '../core/list.ts'
+import type { MetadataInit } from '../core/metadata.ts'
+import { MAX_PREFETCH, type WaitOptions } from '../core/options.ts'
+import type { Instance } from '../discovery/discovery.ts'
+import type { InstanceSet } from '../discovery/instance-set.ts'
+import { type Observable, observe, observeCall } from '../stream/observable.ts'
+import { Reader, readAll, readOne } from '../stream/reader.ts'
+import { type AbandonedStreams, ResponseStream } from '../stream/response-stream.ts'
+import { createPick, type Pick, type PickState, type Router } from './pick.ts'
+import { MAX_ATTEMPTS, type RetryBudget, retryDelayMs } from './retry.ts'
+import { type WaitHost, waitForInstances } from './wait.ts'
+
+export interface CallOptions {
+  /** The context this call is made under: its id, metadata, deadline and cancellation go with the call. */
+  readonly context?: Context | undefined
+  /** Cancels the call when it aborts. */
+  readonly signal?: AbortSignal | undefined
+  /** Ends the call with `deadline_exceeded` after so many milliseconds. @default none */
+  readonly timeoutMs?: number | undefined
+  /** Merged over the metadata of `context`. */
+  readonly metadata?: MetadataInit | undefined
+  /** Items the handler may be ahead of the consumer, 1 to 4096. @default 1 in process */
+  readonly prefetch?: number | undefined
+}
+
+/** What a client needs of its runtime. */
+export interface ClientHost extends WaitHost {
+  readonly env: Env
+  readonly set: InstanceSet
+  readonly budget: RetryBudget
+  readonly streams: AbandonedStreams
+  /** The way to an instance, wherever it is. */
+  dispatchTo(instance: Instance): Dispatch
+  /** The tap for calls to an instance of another runtime. */
+  tapFor(instance: Instance): Tap | undefined
+  /** What this runtime itself serves of the endpoint while it drains, for calls made under calls it has accepted. */
+  drainingInstances(context: Context | undefined): readonly Instance[]
+  newCallId(): string
+  /** Why no call may be made any more. */
+  refusal(): SluiceError | undefined
+  onClose(client: Client): void
+}
+
+const NO_OPTIONS: CallOptions = {}
+
+export class Client<Req = any, Item = any> {
+  /** The endpoint, as `namespace.component.endpoint`. */
+  readonly endpoint: string
+  readonly #host: ClientHost
+  readonly #set: InstanceSet
+  readonly #pick: Pick
+  readonly #random: Pick
+  readonly #roundRobin: Pick
+  readonly #loads = new Map<string, { open: number }>()
+  readonly #waits = new Set<(error: SluiceError) => void>()
+  /** @internal */
+  readonly openCalls: OpenCalls = new List()
+  #closed = false
+
+  /** @internal */
+  constructor(host: ClientHost, router: Router) {
+    this.#host = host
+    this.#set = host.set
+    this.endpoint = host.set.path
+    const state: PickState = {
+      random: () => host.env.random(),
+      load: ({ instanceId }) => this.#loads.get(instanceId)?.open ?? 0,
+    }
+    this.#pick = createPick(router, state)
+    this.#random = createPick('random', state)
+    this.#roundRobin = createPick('round-robin', state)
+  }
+
+  /**
+   * Calls the endpoint on the instance the router picks. Resolves when that instance has taken the call into its mailbox.
+   * @throws SluiceError `unavailable`, `resource_exhausted`, `invalid_argument`, `cancelled`, `deadline_exceeded`: see the
+   * table of errors in docs/promises.md. What the handler does surfaces while iterating.
+   */
+  async generate(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(await this.#open(request, options, this.#pick))
+  }
+
+  /** As `generate`, on an instance taken by chance. */
+  async random(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(await this.#open(request, options, this.#random))
+  }
+
+  /** As `generate`, on the next instance in turn. */
+  async roundRobin(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(await this.#open(request, options, this.#roundRobin))
+  }
+
+  /** As `generate`, on the named instance and no other. @throws SluiceError `not_found` if it is not known. */
+  async direct(request: Req, instanceId: string, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    const instance = this.#set.get(instanceId)
+    if (instance === undefined) {
+      throw new SluiceError('not_found', `${this.endpoint} has no instance ${describe(instanceId)}`, {
+        endpoint: this.endpoint,
+        instanceId: String(instanceId),
+        retryable: true,
+      })
+    }
+    return this.#stream(await this.#open(request, options, () => instance, instance))
+  }
+
+  /**
+   * The only item of a call, after its handler has ended.
+   * @throws SluiceError `internal` if there are none or two; `cancelled` if the call was stopped without an item.
+   */
+  async one(request: Req, options: CallOptions = NO_OPTIONS): Promise<Item> {
+    return (await readOne(await this.#open(request, options, this.#pick))) as Item
+  }
+
+  /** Every item of a call. */
+  async all(request: Req, options: CallOptions = NO_OPTIONS): Promise<Item[]> {
+    return (await readAll(await this.#open(request, options, this.#pick))) as Item[]
+  }
+
+  /** A cold Observable: every subscription makes a call, and unsubscribing cancels it. */
+  observable(request: Req, options: CallOptions = NO_OPTIONS): Observable<Item> {
+    return observeCall<Item>(() => {
+      const context = options.context?.child() ?? new Context({ env: this.#host.env })
+      const opened = (async () => this.#open(request, { ...options, context }, this.#pick))()
+      return { opened, cancel: () => context.kill('the subscriber left') }
+    })
+  }
+
+  /** Ids of the instances that calls may go to now. */
+  instanceIds(): string[] {
+    return this.#set.routable.map(({ instanceId }) => instanceId)
+  }
+
+  /** The instances discovery knows: the present ones on subscribing, then all of them after every change. */
+  get instances$(): Observable<readonly Instance[]> {
+    return observe((next) => {
+      next(this.#set.all)
+      return this.#set.listen(() => next(this.#set.all))
+    })
+  }
+
+  /**
+   * Waits until there are instances to call; resolves with the ids of those that calls may go to.
+   * @throws SluiceError `deadline_exceeded` when the time is up, `failed_precondition` if stages wait for each other in
+   * `initialize`, `cancelled` by `signal`.
+   */
+  waitForInstances(options?: WaitOptions): Promise<string[]> {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) return Promise.reject(refusal)
+    return waitForInstances(this.#host, this.#waits, options)
+  }
+
+  /** Cancels what this client has open and ends its waits; a second time is fine. */
+  close(): Promise<void> {
+    this.shut(new SluiceError('cancelled', `the client of ${this.endpoint} was closed`, { endpoint: this.endpoint }))
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** @internal Ends everything with `error`. Calls whose handler has ended have all their items here, and go on. */
+  shut(error: SluiceError): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const call of this.openCalls.toArray()) if (!call.isServed) call.cut(error)
+    for (const fail of [...this.#waits]) fail(error)
+    this.#host.onClose(this as Client)
+  }
+
+  #stream(reader: Reader): ResponseStream<Item> {
+    const stream = new ResponseStream<Item>(reader)
+    this.#host.streams.watch(stream, reader)
+    return stream
+  }
+
+  #refusal(): SluiceError | undefined {
+    if (!this.#closed) return this.#host.refusal()
+    return new SluiceError('failed_precondition', `the client of ${this.endpoint} is closed`, {
+      endpoint: this.endpoint,
+    })
+  }
+
+  #open(request: Req, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
+    const host = this.#host
+    const refusal = this.#refusal()
+    if (refusal !== undefined) throw refusal
+    const { prefetch = 1, context: parent } = options
+    if (prefetch !== 1) checkPrefetch(prefetch)
+    if (parent !== undefined && !(parent instanceof Context)) {
+      throw new SluiceError('invalid_argument', `call option context is ${describe(parent)}; it must be a Context`)
+    }
+    const context = Context.forCall(parent, host.newCallId(), contextOptions(options, host.env))
+    const dead = context.refusal
+    if (dead !== undefined) throw dead
+    context.checkMetadata()
+    host.budget.earn()
+    const reader = new Reader({
+      env: host.env,
+      endpoint: this.endpoint,
+      request,
+      context,
+      prefetch,
+      openCalls: this.openCalls,
+    })
+    return this.#attempt({ reader, pick, only, parent, tried: undefined, attempt: 1 })
+  }
+
+  #attempt(call: Attempt): Reader | Promise<Reader> {
+    const instance = this.#choose(call)
+    if (instance === undefined) return this.#unroutable(call)
+    const { reader } = call
+    const load = this.#loadOf(instance.instanceId)
+    load.open++
+    reader.instanceId = instance.instanceId
+    reader.tap = this.#host.tapFor(instance)
+    reader.onClosed = () => {
+      load.open--
+    }
+    let source: Source | Promise<Source>
+    try {
+      source = this.#host.dispatchTo(instance)(reader)
+    } catch (refusal) {
+      load.open--
+      return this.#refused(call, instance, refusal)
+    }
+    if (!(source instanceof Promise)) {
+      reader.accepted(source)
+      return reader
+    }
+    return source.then(
+      (accepted) => {
+        reader.accepted(accepted)
+        const dead = reader.context.refusal
+        if (dead !== undefined) throw dead
+        return reader
+      },
+      (refusal) => {
+        load.open--
+        return this.#refused(call, instance, refusal)
+      },
+    )
+  }
+
+  #choose({ reader, pick, only, parent, tried }: Attempt): Instance | undefined {
+    if (only !== undefined) return only
+    let instances = this.#set.routable
+    if (tried !== undefined) instances = instances.filter(({ instanceId }) => !tried.has(instanceId))
+    if (instances.length === 0 && tried === undefined) instances = this.#host.drainingInstances(parent)
+    if (instances.length === 0) return undefined
+    try {
+      return pick(instances, reader.request, parent)
+    } catch (thrown) {
+      reader.refused()
+      throw SluiceError.from(thrown)
+    }
+  }
+
+  /** The instance refused the call: it goes elsewhere if it provably did not start and the rules of retrying allow it. */
+  async #refused(call: Attempt, instance: Instance, thrown: unknown): Promise<Reader> {
+    const { reader } = call
+    const refusal = SluiceError.from(thrown)
+    const { env, budget } = this.#host
+    if (refusal.retryable && refusal.code === 'unavailable') this.#set.avoid(instance.instanceId)
+    const tried = (call.tried ?? new Set()).add(instance.instanceId)
+    const others = this.#set.routable.some(({ instanceId }) => !tried.has(instanceId))
+    if (!refusal.retryable || call.only !== undefined || call.attempt >= MAX_ATTEMPTS || !others || !budget.spend()) {
+      reader.refused()
+      throw refusal
+    }
+    try {
+      await reader.context.sleep(retryDelayMs(call.attempt, env.random()))
+    } catch (cancelled) {
+      reader.refused()
+      throw isSluiceError(cancelled) ? cancelled : refusal
+    }
+    return this.#attempt({ ...call, tried, attempt: call.attempt + 1 })
+  }
+
+  async #unroutable({ reader }: Attempt): Promise<Reader> {
+    reader.refused()
+    const known = new Set((await this.#host.known()).map(formatEndpoint))
+    throw new SluiceError('unavailable', `no instance of ${this.endpoint}: ${knownText(this.endpoint, known)}`, {
+      endpoint: this.endpoint,
+      retryable: true,
+    })
+  }
+
+  #loadOf(instanceId: string): { open: number } {
+    let load = this.#loads.get(instanceId)
+    if (load === undefined) {
+      // The set of instances changes over time; counts of those that are gone are dropped when a new one appears.
+      for (const [id, { open }] of this.#loads)
+        if (open === 0 && this.#set.get(id) === undefined) this.#loads.delete(id)
+      load = { open: 0 }
+      this.#loads.set(instanceId, load)
+    }
+    return load
+  }
+}
+
+interface Attempt {
+  readonly reader: Reader
+  readonly pick: Pick
+  /** Set for `direct`: no other instance will do. */
+  readonly only: Instance | undefined
+  readonly parent: Context | undefined
+  readonly tried: Set<string> | undefined
+  readonly attempt: number
+}
+
+function contextOptions({ signal, timeoutMs, metadata }: CallOptions, env: Env): ContextOptions {
+  if (signal === undefined && timeoutMs === undefined && metadata === undefined) return { env }
+  return { env, signal, timeoutMs, ...(metadata !== undefined && { metadata }) }
+}
+
+function checkPrefetch(prefetch: unknown): void {
+  if (Number.isInteger(prefetch) && (prefetch as number) >= 1 && (prefetch as number) <= MAX_PREFETCH) return
+  throw new SluiceError(
+    'invalid_argument',
+    `call option prefetch is ${describe(prefetch)}; it must be an integer from 1 to ${MAX_PREFETCH}`,
+  )
+}
+
+/** What discovery knows, for somebody who finds nothing: near misses first, else the first few names. */
+export function knownText(wanted: string, known: ReadonlySet<string>): string {
+  if (known.size === 0)
+    return 'discovery knows no endpoint at all; is it served, and by a runtime that this one can find?'
+  const near = nearMisses(wanted, known)
+  if (near.length > 0) return `did you mean ${near.join(' or ')}?`
+  const names = [...known].sort()
+  const more = names.length > 8 ? ` and ${names.length - 8} more` : ''
+  return `discovery knows ${names.slice(0, 8).join(', ')}${more}`
+}

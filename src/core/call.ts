@@ -1,0 +1,77 @@
+/**
+ * What the two ends of a call know of each other. In one process an actor's run answers a caller's reader directly; over
+ * a wire a session stands between and plays the other end to each. Nothing else crosses this line.
+ *
+ *     caller                                   callee
+ *     Call, a Sink    ── Dispatch(call) ──►    Source, pulled by the call
+ *                     ◄── item, end, fail ──   one answer per pull
+ *                     ◄────── closed ───────   once, when the handler has really ended
+ *     call.context    ── stop, kill ───────►   its child, the handler's context
+ */
+import type { Context } from './context.ts'
+import type { SluiceError } from './error.ts'
+import type { Entry, List } from './list.ts'
+
+/** How a stream ended. `stopped`: well, after a polite stop. `cancelled`: by its caller, a kill or a deadline. */
+export type Ending = 'complete' | 'stopped' | 'cancelled' | 'error'
+
+/** Where items go. */
+export interface Sink {
+  /** One item, a Response or bare, as `pack` made it. */
+  item(item: unknown): void
+  /** The handler returned and every item before has been given. */
+  end(): void
+  /** The call failed; also instead of an answer, before it is asked for. */
+  fail(error: SluiceError): void
+  /** The handler has really ended, or was lost. Exactly once; items it yielded before may still be pulled. */
+  closed(ending: Ending): void
+}
+
+/** Where items come from. */
+export interface Source {
+  /** Asks for one item; answered by exactly one `item`, `end` or `fail`, perhaps before this returns. */
+  pull(): void
+}
+
+/** A call under way, as its caller made it. */
+export interface Call extends Sink {
+  readonly endpoint: string
+  readonly instanceId: string
+  readonly request: unknown
+  /** The caller's; the handler gets a child of it. */
+  readonly context: Context
+  /** Items the handler may be ahead of the consumer. */
+  readonly prefetch: number
+  /**
+   * Makes an item ready to leave, at its yield and before the generator is resumed: a copy, or bytes. Missing where items
+   * go by reference. @throws SluiceError `internal` if the item cannot leave; the call then fails with it.
+   */
+  readonly pack?: (item: unknown) => unknown
+}
+
+/**
+ * Hands a call to an instance. Returns once the instance has taken it into its mailbox.
+ * @throws SluiceError `retryable` if the call was refused and provably did not start.
+ */
+export type Dispatch = (call: Call) => Source | Promise<Source>
+
+/** Whoever watches what passes an endpoint; events are made only while `watched`. */
+export interface Tap {
+  readonly watched: boolean
+  started(call: Call): void
+  item(call: Call, item: unknown): void
+  ended(call: Call, ending: Ending, error: SluiceError | undefined): void
+}
+
+/** The open calls of a runtime, for shutdown and for `assertQuiet`. */
+export type OpenCalls = List<Entry & OpenCall>
+
+export interface OpenCall {
+  readonly endpoint: string
+  readonly context: Context
+  readonly since: number
+  /** True once the handler has ended and only items are left to be read. */
+  readonly isServed: boolean
+  /** Ends the call from this side. */
+  cut(error: SluiceError): void
+}

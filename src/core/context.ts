@@ -1,0 +1,544 @@
+/**
+ * Context: what travels with a request through every hop. It has an id, metadata and a deadline, and can be stopped
+ * (finish politely) or killed (at once). Both flow down to every call made under it and never up; state only moves
+ * forward. The tree is linked by hand: a context hangs on its parent only while something below it listens, so a
+ * long-lived parent keeps nothing of finished calls (`AbortSignal.any` and `Promise.race` do on Node 20).
+ *
+ *     live ──stop──► stopped ──kill──► killed
+ *       └───────────kill──────────────────┘         live, stopped ──the handler ended──► ended
+ */
+import { type Env, systemEnv, type Timer } from './env.ts'
+import { describe, SluiceError, stackless } from './error.ts'
+import { Entry, List } from './list.ts'
+import { Metadata, type MetadataInit } from './metadata.ts'
+
+/** Something that hears when the context it hangs on is stopped or killed. */
+export abstract class Dependant extends Entry {
+  /** @internal */
+  abstract onStop(error: SluiceError): void
+  /** @internal */
+  abstract onKill(error: SluiceError): void
+}
+
+/** One step of the way a request has taken: the endpoint and the instance of it that handles the call. */
+export interface Hop {
+  readonly endpoint: string
+  readonly instanceId: string
+}
+
+export interface ContextOptions {
+  /** Names the request on every hop. @default a random id */
+  readonly id?: string
+  readonly metadata?: MetadataInit
+  /** Kills the context when it aborts. */
+  readonly signal?: AbortSignal | undefined
+  /** Kills the context with `deadline_exceeded` after so many milliseconds. */
+  readonly timeoutMs?: number | undefined
+  /** Clock and timers. @default the system's */
+  readonly env?: Env
+}
+
+const LIVE = 0
+const STOPPED = 1
+const KILLED = 2
+const ENDED = 3
+
+/** What few contexts need, kept apart so that a plain call's context stays small. */
+interface Extras {
+  signal?: AbortSignal
+  onAbort?: () => void
+  ownDeadline?: boolean
+  timer?: Timer | undefined
+  controller?: AbortController
+  stopped?: Deferred
+  killed?: Deferred
+}
+
+export class Context extends Dependant {
+  readonly #env: Env
+  readonly #parent: Context | undefined
+  readonly #hop: Hop | undefined
+  readonly #depth: number
+  readonly #path: readonly Hop[] | undefined
+  #deadline: number
+  #state: typeof LIVE | typeof STOPPED | typeof KILLED | typeof ENDED = LIVE
+  #id: string | undefined
+  #callId: string | undefined
+  #metadata: Metadata | undefined
+  #stopError: SluiceError | undefined
+  #killError: SluiceError | undefined
+  #dependants: List<Dependant> | undefined
+  #owner: Dependant | undefined
+  #attached = false
+  #extras: Extras | undefined
+
+  /** @throws SluiceError `invalid_argument` for an option of another type. */
+  constructor(options?: ContextOptions)
+  constructor(options: ContextOptions = {}, from: Inheritance = NOTHING) {
+    super()
+    const { parent } = from
+    this.#parent = parent
+    this.#hop = from.hop
+    this.#path = from.path
+    this.#env = options.env ?? (parent === undefined ? systemEnv : parent.#env)
+    this.#depth = (parent === undefined ? (from.path?.length ?? 0) : parent.#depth) + (from.hop === undefined ? 0 : 1)
+    this.#id = checkId(options.id)
+    this.#callId = from.callId
+    const above = parent === undefined ? undefined : parent.#metadata
+    if (above !== undefined) this.#metadata = above.snapshot(options.metadata)
+    else if (options.metadata !== undefined) this.#metadata = new Metadata(options.metadata)
+    this.#deadline = parent === undefined ? Number.POSITIVE_INFINITY : parent.#deadlineIn(this.#env)
+    if (options.timeoutMs !== undefined) this.#limit(options.timeoutMs)
+    if (options.signal !== undefined) this.#extra().signal = checkSignal(options.signal)
+  }
+
+  /** Names the whole request; the same on every hop. */
+  get id(): string {
+    this.#id ??= this.#parent === undefined ? this.#env.id() : this.#parent.id
+    return this.#id
+  }
+
+  /** Names the call this context belongs to; `undefined` for a context made with `new Context()`. */
+  get callId(): string | undefined {
+    return this.#callId
+  }
+
+  /** Goes with every call made under this context. Changes are seen by later calls only, and never by the caller. */
+  get metadata(): Metadata {
+    this.#metadata ??= new Metadata()
+    return this.#metadata
+  }
+
+  /** Milliseconds until the deadline, at least 0; `Infinity` without one. */
+  get remainingMs(): number {
+    return this.#deadline === Number.POSITIVE_INFINITY
+      ? Number.POSITIVE_INFINITY
+      : Math.max(0, this.#deadline - this.#env.now())
+  }
+
+  /** True once stopped or killed: make no more, finish what you have. */
+  get isStopped(): boolean {
+    this.#refresh()
+    return this.#stopError !== undefined || this.#killError !== undefined
+  }
+
+  /** True once killed: nobody receives what is still yielded. */
+  get isKilled(): boolean {
+    this.#refresh()
+    return this.#killError !== undefined
+  }
+
+  /** Fires once, when the context is stopped or killed; not when a call ends well. Made when first asked for. */
+  get signal(): AbortSignal {
+    const extras = this.#extra()
+    if (extras.controller === undefined) {
+      extras.controller = new AbortController()
+      this.#attach()
+      const error = this.#stopError ?? this.#killError
+      if (error !== undefined) extras.controller.abort(error)
+    }
+    return extras.controller.signal
+  }
+
+  /** Resolves when the context is stopped or killed; never, if neither happens. */
+  get stopped(): Promise<void> {
+    const extras = this.#extra()
+    extras.stopped ??= new Deferred()
+    this.#attach()
+    if (this.#stopError !== undefined || this.#killError !== undefined) extras.stopped.resolve()
+    return extras.stopped.promise
+  }
+
+  /** Resolves when the context is killed; never, if that does not happen. */
+  get killed(): Promise<void> {
+    const extras = this.#extra()
+    extras.killed ??= new Deferred()
+    this.#attach()
+    if (this.#killError !== undefined) extras.killed.resolve()
+    return extras.killed.promise
+  }
+
+  /** Asks everything under this context to finish politely: what is yielded until then is delivered. */
+  stop(reason?: unknown): void {
+    this.#refresh()
+    if (this.#state !== LIVE) return
+    this.onStop(this.#because('stopped', reason))
+  }
+
+  /** Ends everything under this context at once: nothing more is delivered. */
+  kill(reason?: unknown): void {
+    this.#refresh()
+    if (this.#state > STOPPED) return
+    this.onKill(this.#because('cancelled', reason))
+  }
+
+  /** A context below this one, with metadata of its own: stopping or killing it leaves this one alone. */
+  child(options: ContextOptions = {}): Context {
+    return new Inheriting(options, { parent: this, callId: this.#callId })
+  }
+
+  /** A context with this one's id and metadata that is not linked to it: for work that outlives the request. */
+  detached(): Context {
+    const copy = new Context({ id: this.id, env: this.#env })
+    if (this.#metadata !== undefined) copy.#metadata = this.#metadata.snapshot()
+    return copy
+  }
+
+  /**
+   * Waits, at most 24 days. @throws SluiceError `cancelled` or `deadline_exceeded` at once when the context is stopped or
+   * killed.
+   */
+  sleep(delayMs: number): Promise<void> {
+    if (!(delayMs >= 0 && delayMs < 2 ** 31)) {
+      throw new SluiceError(
+        'invalid_argument',
+        `delayMs is ${describe(delayMs)}; it must be a number from 0 to 2147483647`,
+      )
+    }
+    return this.#interruptible((waiter) => {
+      const timer = this.#env.timer(delayMs, () => waiter.settle(() => waiter.resolve()), {
+        what: 'context.sleep',
+        keepAlive: true,
+      })
+      waiter.cleanup = () => timer.cancel()
+    })
+  }
+
+  /**
+   * Waits for a promise. @throws SluiceError `cancelled` or `deadline_exceeded` at once when the context is stopped or
+   * killed, and whatever the promise rejects with.
+   */
+  race<T>(promise: PromiseLike<T>): Promise<T> {
+    return this.#interruptible<T>((waiter) => {
+      // Also when the wait has been refused: the promise's own rejection then has no other listener.
+      promise.then(
+        (value) => waiter.settle(() => waiter.resolve(value)),
+        (error) => waiter.settle(() => waiter.reject(error)),
+      )
+    })
+  }
+
+  /** Leaves the parent; for a child that is used no more while its parent lives on. */
+  [Symbol.dispose](): void {
+    this.finish()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const state = ['live', 'stopped', 'killed', 'ended'][this.#state]
+    return `Context { id: ${JSON.stringify(this.id)}, ${state} }`
+  }
+
+  // ---- for the runtime -------------------------------------------------------------------------------------------
+
+  /** @internal The context of a new call, as its caller sees it. */
+  static forCall(parent: Context | undefined, callId: string, options: ContextOptions): Context {
+    return new Inheriting(options, parent === undefined ? { callId } : { parent, callId })
+  }
+
+  /** @internal The context its handler sees: nothing done to it reaches the caller's. */
+  forHandler(hop: Hop, owner: Dependant): Context {
+    const context = new Inheriting(NO_OPTIONS, { parent: this, hop, callId: this.#callId })
+    context.own(owner)
+    return context
+  }
+
+  /** @internal Sets who is told last, after everything that hangs on this context. */
+  own(owner: Dependant): void {
+    this.#owner = owner
+    this.#attach()
+  }
+
+  /** @internal Why nothing new may begin under this context, or `undefined`. */
+  get refusal(): SluiceError | undefined {
+    this.#refresh()
+    if (this.#state === LIVE) return undefined
+    return this.#killError ?? this.#stopError ?? this.#endedError()
+  }
+
+  /** @internal @throws SluiceError `resource_exhausted` if the metadata is more than a call may carry. */
+  checkMetadata(): void {
+    this.#metadata?.checkSize()
+  }
+
+  /** @internal The way of the request down to this context. */
+  get path(): readonly Hop[] {
+    const above = this.#parent === undefined ? (this.#path ?? []) : this.#parent.path
+    return this.#hop === undefined ? above : [...above, this.#hop]
+  }
+
+  /** @internal How many hops the way has. */
+  get depth(): number {
+    return this.#depth
+  }
+
+  /** @internal Whether some hop of the way satisfies `test`. */
+  passes(test: (hop: Hop) => boolean): boolean {
+    if (this.#hop !== undefined && test(this.#hop)) return true
+    return this.#parent === undefined ? (this.#path?.some(test) ?? false) : this.#parent.passes(test)
+  }
+
+  /** @internal Whether `thrown` is the abort that this context itself announced, perhaps wrapped. */
+  announced(thrown: unknown): boolean {
+    if (this.#stopError === undefined && this.#killError === undefined) return false
+    try {
+      let error = thrown
+      for (let depth = 0; depth < 8 && error !== undefined && error !== null; depth++) {
+        if (error === this.#stopError || error === this.#killError) return true
+        error = (error as { cause?: unknown }).cause
+      }
+    } catch {
+      // A hostile `cause` getter: not ours.
+    }
+    return false
+  }
+
+  /** @internal Ends the context well: leaves the parent and kills what still hangs on it. The signal stays silent. */
+  finish(): void {
+    this.#owner = undefined
+    if (this.#state <= STOPPED) this.#state = ENDED
+    if (this.#dependants !== undefined && this.#dependants.size > 0) this.#killDependants(this.#endedError())
+    this.#detach()
+  }
+
+  /** @internal */
+  add(dependant: Dependant): void {
+    this.#dependants ??= new List()
+    this.#dependants.add(dependant)
+    this.#attach()
+  }
+
+  /** @internal */
+  remove(dependant: Dependant): void {
+    if (this.#dependants?.remove(dependant)) this.#detachIfUnheard()
+  }
+
+  /** @internal */
+  onStop(error: SluiceError): void {
+    if (this.#state !== LIVE) return
+    this.#state = STOPPED
+    this.#stopError = error
+    const extras = this.#extras
+    extras?.controller?.abort(error)
+    extras?.stopped?.resolve()
+    // A copy: what is told may leave the list, and killing may follow from any of them.
+    if (this.#dependants !== undefined) for (const dependant of this.#dependants.toArray()) dependant.onStop(error)
+    this.#owner?.onStop(error)
+  }
+
+  /** @internal The order is the promise: the signal first, then what the runtime lets wait, then the owner. */
+  onKill(error: SluiceError): void {
+    if (this.#state > STOPPED) return
+    this.#state = KILLED
+    this.#killError = error
+    const extras = this.#extras
+    extras?.controller?.abort(error)
+    extras?.stopped?.resolve()
+    extras?.killed?.resolve()
+    this.#killDependants(error)
+    const owner = this.#owner
+    this.#owner = undefined
+    owner?.onKill(error)
+    this.#detach()
+  }
+
+  #killDependants(error: SluiceError): void {
+    const dependants = this.#dependants
+    if (dependants === undefined) return
+    for (let next = dependants.shift(); next !== null; next = dependants.shift()) next.onKill(error)
+  }
+
+  #extra(): Extras {
+    this.#extras ??= {}
+    return this.#extras
+  }
+
+  #limit(timeoutMs: unknown): void {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
+      throw new SluiceError(
+        'invalid_argument',
+        `timeoutMs is ${describe(timeoutMs)}; it must be a number of at least 0`,
+      )
+    }
+    const deadline = this.#env.now() + timeoutMs
+    if (deadline >= this.#deadline) return
+    this.#deadline = deadline
+    this.#extra().ownDeadline = true
+  }
+
+  #deadlineIn(env: Env): number {
+    if (this.#deadline === Number.POSITIVE_INFINITY || env === this.#env) return this.#deadline
+    return env.now() + this.remainingMs
+  }
+
+  /** Catches up with parent, signal and deadline, which are not heard while nothing hangs on this context. */
+  #refresh(): void {
+    if (this.#state > STOPPED) return
+    const extras = this.#extras
+    if (extras !== undefined) {
+      if (extras.signal?.aborted) return this.onKill(bySignal(extras.signal))
+      if (extras.ownDeadline && this.#env.now() >= this.#deadline) return this.onKill(this.#tooLate())
+    }
+    if (this.#attached || this.#parent === undefined) return
+    const parent = this.#parent
+    parent.#refresh()
+    if (parent.#killError !== undefined) this.onKill(parent.#killError)
+    else if (parent.#state === ENDED) this.onKill(parent.#endedError())
+    else if (parent.#stopError !== undefined) this.onStop(parent.#stopError)
+  }
+
+  #attach(): void {
+    if (this.#attached) return
+    this.#refresh()
+    if (this.#state > STOPPED) return
+    this.#attached = true
+    this.#parent?.add(this)
+    const extras = this.#extras
+    if (extras === undefined) return
+    const { signal } = extras
+    if (signal !== undefined) {
+      extras.onAbort = () => this.onKill(bySignal(signal))
+      signal.addEventListener('abort', extras.onAbort, { once: true })
+    }
+    if (extras.ownDeadline) this.#arm(extras)
+  }
+
+  #arm(extras: Extras): void {
+    const fire = () => {
+      // A timer may fire a little early, and one beyond what a timer can hold fires much too early.
+      if (this.#deadline - this.#env.now() > 1) this.#arm(extras)
+      else this.onKill(this.#tooLate())
+    }
+    const what = 'deadline of a context'
+    extras.timer = this.#env.timer(this.#deadline - this.#env.now(), fire, { what, keepAlive: true })
+  }
+
+  #detach(): void {
+    if (!this.#attached) return
+    this.#attached = false
+    this.#parent?.remove(this)
+    const extras = this.#extras
+    if (extras === undefined) return
+    if (extras.onAbort !== undefined) extras.signal?.removeEventListener('abort', extras.onAbort)
+    extras.timer?.cancel()
+    extras.timer = undefined
+  }
+
+  #detachIfUnheard(): void {
+    if (this.#owner !== undefined || (this.#dependants?.size ?? 0) > 0) return
+    const extras = this.#extras
+    if (extras?.controller === undefined && extras?.stopped === undefined && extras?.killed === undefined)
+      this.#detach()
+  }
+
+  #interruptible<T>(begin: (waiter: Waiter<T>) => void): Promise<T> {
+    const waiter = new Waiter<T>(this)
+    const { promise } = waiter
+    // Handled here, so that a wait which nobody awaits any more cannot bring the process down when it is interrupted.
+    promise.catch(() => {})
+    const { refusal } = this
+    if (refusal === undefined) this.add(waiter as Waiter<unknown>)
+    begin(waiter)
+    if (refusal !== undefined) waiter.settle(() => waiter.reject(refusal))
+    return promise
+  }
+
+  #because(what: 'stopped' | 'cancelled', reason: unknown): SluiceError {
+    const origin = this.#origin()
+    if (reason instanceof SluiceError) return reason
+    const why = reason === undefined ? '' : `: ${describe(reason)}`
+    return stackless('cancelled', `${what} by ${origin}${why}`, {
+      origin,
+      hops: this.path.map((hop) => hop.endpoint),
+      cause: reason,
+    })
+  }
+
+  #tooLate(): SluiceError {
+    return stackless('deadline_exceeded', `the deadline set by ${this.#origin()} has passed`, {
+      origin: this.#origin(),
+      hops: this.path.map((hop) => hop.endpoint),
+    })
+  }
+
+  #endedError(): SluiceError {
+    return stackless('cancelled', `the handler of ${this.#origin()} has ended; context.detached() outlives it`, {
+      origin: this.#origin(),
+    })
+  }
+
+  #origin(): string {
+    const hop = this.path.at(-1)
+    return hop === undefined ? 'client' : hop.endpoint
+  }
+}
+
+/** What a context inherits from inside; handed over beside the public options. */
+interface Inheritance {
+  readonly parent?: Context
+  readonly hop?: Hop
+  readonly callId?: string | undefined
+  readonly path?: readonly Hop[]
+}
+
+const NO_OPTIONS: ContextOptions = {}
+const NOTHING: Inheritance = {}
+/** The constructor with its second, inner parameter. */
+const Inheriting = Context as unknown as new (options: ContextOptions, from: Inheritance) => Context
+
+/** A promise that its context interrupts. */
+class Waiter<T> extends Dependant {
+  readonly promise: Promise<T>
+  resolve!: (value: T | PromiseLike<T>) => void
+  reject!: (error: unknown) => void
+  cleanup: (() => void) | undefined
+  #settled = false
+  readonly #context: Context
+
+  constructor(context: Context) {
+    super()
+    this.#context = context
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve as (value: T | PromiseLike<T>) => void
+      this.reject = reject
+    })
+  }
+
+  settle(how: () => void): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#context.remove(this as Waiter<unknown>)
+    this.cleanup?.()
+    how()
+  }
+
+  onStop(error: SluiceError): void {
+    this.settle(() => this.reject(error))
+  }
+
+  onKill(error: SluiceError): void {
+    this.settle(() => this.reject(error))
+  }
+}
+
+class Deferred {
+  resolve!: () => void
+  readonly promise: Promise<void> = new Promise((resolve) => {
+    this.resolve = resolve
+  })
+}
+
+function bySignal(signal: AbortSignal): SluiceError {
+  const { reason } = signal
+  const why = reason instanceof Error && reason.message !== '' ? `: ${describe(reason)}` : ''
+  return stackless('cancelled', `cancelled by a signal of client${why}`, { origin: 'client', cause: reason })
+}
+
+function checkSignal(signal: unknown): AbortSignal {
+  if (signal instanceof AbortSignal) return signal
+  throw new SluiceError('invalid_argument', `signal is ${describe(signal)}; it must be an AbortSignal`)
+}
+
+function checkId(id: unknown): string | undefined {
+  if (id === undefined || (typeof id === 'string' && id !== '' && id.length <= 256)) return id
+  throw new SluiceError('invalid_argument', `context id is ${describe(id)}; it must be a string of 1 to 256 characters`)
+}

@@ -1,0 +1,165 @@
+/**
+ * The ports through which sluice touches time, the event loop and chance. Production uses `systemEnv`; tests hand in a
+ * virtual one (`sluice/testing`), so that a whole runtime runs under a clock they advance. No other file of the runtime
+ * calls setTimeout, setImmediate, Date.now, performance.now or Math.random; a test reads the sources for it.
+ */
+
+/** A timer that has been set; `cancel()` may be called twice and after it has fired. */
+export interface Timer {
+  cancel(): void
+}
+
+export interface TimerOptions {
+  /** What the timer is for; shown by `assertQuiet`. */
+  readonly what: string
+  /** Whether the timer keeps the process alive. @default false */
+  readonly keepAlive?: boolean
+}
+
+export interface Env {
+  /** Monotonic milliseconds from an arbitrary origin. */
+  now(): number
+  /** Wall-clock milliseconds since 1970, for people to read; nothing is decided by it. */
+  wall(): number
+  timer(delayMs: number, run: () => void, options: TimerOptions): Timer
+  /** Runs `run` in a later turn of the event loop. */
+  immediate(run: () => void): void
+  /** A number in [0, 1). */
+  random(): number
+  /** A fresh id, unique in practice everywhere. */
+  id(): string
+  /** How much this turn of the event loop has been used. */
+  readonly turn: Turn
+}
+
+/** Items and calls after which a pull waits for the next turn of the event loop. */
+const TURN_ITEMS = 2048
+/** Milliseconds after which a pull waits for the next turn; looked at every 16 items. */
+const TURN_MS = 10
+
+/**
+ * Counts the items and calls of one turn of the event loop. Promise jobs never end a turn: a stream whose generator is
+ * always ready would starve timers, sockets and signals for as long as it runs (a 10 ms timer fired after 521 ms).
+ */
+export class Turn {
+  readonly #now: () => number
+  readonly #immediate: (run: () => void) => void
+  #spent = 0
+  #since = 0
+  #armed = false
+  #waiting: (() => void)[] = []
+  readonly #reset = () => {
+    this.#armed = false
+    this.#spent = 0
+    if (this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const run of waiting) run()
+  }
+
+  constructor(now: () => number, immediate: (run: () => void) => void) {
+    this.#now = now
+    this.#immediate = immediate
+  }
+
+  /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */
+  spend(): boolean {
+    if (!this.#armed) {
+      this.#armed = true
+      this.#since = this.#now()
+      this.#immediate(this.#reset)
+    }
+    const spent = ++this.#spent
+    if (spent >= TURN_ITEMS) return true
+    if ((spent & 15) !== 0 || this.#now() - this.#since < TURN_MS) return false
+    this.#spent = TURN_ITEMS
+    return true
+  }
+
+  /** Runs `run` at the beginning of the next turn. */
+  defer(run: () => void): void {
+    if (!this.#armed) {
+      this.#armed = true
+      this.#since = this.#now()
+      this.#immediate(this.#reset)
+    }
+    this.#waiting.push(run)
+  }
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+const systemNow = () => performance.now()
+const systemImmediate = (run: () => void): void => {
+  setImmediate(run)
+}
+
+export const systemEnv: Env = {
+  now: systemNow,
+  wall: () => Date.now(),
+  timer(delayMs, run, { keepAlive = false }) {
+    const timeout = setTimeout(run, Math.min(delayMs, MAX_TIMER_MS))
+    if (!keepAlive) timeout.unref()
+    return { cancel: () => clearTimeout(timeout) }
+  },
+  immediate: systemImmediate,
+  random: () => Math.random(),
+  id: () => crypto.randomUUID(),
+  turn: new Turn(systemNow, systemImmediate),
+}
+
+export interface OpenTimer {
+  readonly what: string
+  readonly since: number
+}
+
+/** An environment that knows which of its timers are still set, so that a runtime can tell what it has left open. */
+export class TrackedEnv implements Env {
+  readonly #env: Env
+  readonly #open = new Set<OpenTimer>()
+  readonly now: () => number
+  readonly random: () => number
+  readonly turn: Turn
+
+  constructor(env: Env) {
+    this.#env = env
+    this.turn = env.turn
+    this.now = env.now
+    this.random = env.random
+  }
+
+  get openTimers(): Iterable<OpenTimer> {
+    return this.#open
+  }
+
+  wall(): number {
+    return this.#env.wall()
+  }
+
+  immediate(run: () => void): void {
+    this.#env.immediate(run)
+  }
+
+  id(): string {
+    return this.#env.id()
+  }
+
+  timer(delayMs: number, run: () => void, options: TimerOptions): Timer {
+    const open: OpenTimer = { what: options.what, since: this.now() }
+    this.#open.add(open)
+    const timer = this.#env.timer(
+      delayMs,
+      () => {
+        this.#open.delete(open)
+        run()
+      },
+      options,
+    )
+    return {
+      cancel: () => {
+        this.#open.delete(open)
+        timer.cancel()
+      },
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * `SluiceError`: the one error class, its codes, and the rules that turn whatever was thrown into one. Messages are
+ * lower case, name the offending value and the limit, and carry no stack over a process boundary.
+ */
+
+/** gRPC's sixteen status codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), in lower snake case. */
+export const CODES = [
+  'cancelled',
+  'unknown',
+  'invalid_argument',
+  'deadline_exceeded',
+  'not_found',
+  'already_exists',
+  'permission_denied',
+  'resource_exhausted',
+  'failed_precondition',
+  'aborted',
+  'out_of_range',
+  'unimplemented',
+  'internal',
+  'unavailable',
+  'data_loss',
+  'unauthenticated',
+] as const
+
+/** One of gRPC's sixteen codes. */
+export type Code = (typeof CODES)[number]
+
+export interface SluiceErrorOptions {
+  /** What led to this error; stays in this process. */
+  readonly cause?: unknown
+  /** Plain data for the caller; crosses a wire. */
+  readonly details?: unknown
+  /** The endpoint whose call failed, as `namespace.component.endpoint`. */
+  readonly endpoint?: string | undefined
+  /** The instance whose call failed. */
+  readonly instanceId?: string | undefined
+  /** The endpoints from the outermost caller down to where the error arose. */
+  readonly hops?: readonly string[] | undefined
+  /** Who cancelled: an endpoint, or `client`. */
+  readonly origin?: string | undefined
+  /** True only if the call provably did not start, so that calling again repeats nothing. @default false */
+  readonly retryable?: boolean
+}
+
+/**
+ * The error of every failed call, wait and option. `code` says what kind it is, `retryable` whether the call provably
+ * did not start. `name` is `AbortError` for `cancelled` and `TimeoutError` for `deadline_exceeded`, as the web platform
+ * has it, and `SluiceError` otherwise.
+ *
+ * @throws SluiceError `invalid_argument` if `code` is not one of the sixteen.
+ */
+export class SluiceError extends Error {
+  readonly code: Code
+  readonly retryable: boolean
+  declare readonly endpoint?: string
+  declare readonly instanceId?: string
+  readonly hops: readonly string[]
+  declare readonly origin?: string
+  declare readonly details?: unknown
+
+  constructor(code: Code, message: string, options: SluiceErrorOptions = {}) {
+    if (!CODES.includes(code)) {
+      throw new SluiceError('invalid_argument', `code is ${describe(code)}; it must be one of ${CODES.join(', ')}`)
+    }
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retryable = options.retryable ?? false
+    this.hops = options.hops ?? []
+    if (options.endpoint !== undefined) this.endpoint = options.endpoint
+    if (options.instanceId !== undefined) this.instanceId = options.instanceId
+    if (options.origin !== undefined) this.origin = options.origin
+    if (options.details !== undefined) this.details = options.details
+    Object.defineProperty(this, 'name', { value: nameOf(code), configurable: true, writable: true })
+  }
+
+  /**
+   * The error itself if it is a SluiceError, else one with code `unknown`, the thrown value's message and the thrown
+   * value as `cause`. Never throws, whatever was thrown.
+   */
+  static from(thrown: unknown): SluiceError {
+    if (isSluiceError(thrown)) return thrown
+    return new SluiceError('unknown', describe(thrown), { cause: thrown })
+  }
+}
+
+function nameOf(code: Code): string {
+  if (code === 'cancelled') return 'AbortError'
+  if (code === 'deadline_exceeded') return 'TimeoutError'
+  return 'SluiceError'
+}
+
+/** `instanceof` that no hostile value can make throw. */
+export function isSluiceError(value: unknown): value is SluiceError {
+  try {
+    return value instanceof SluiceError
+  } catch {
+    return false
+  }
+}
+
+/** Where in the pipeline an error arose. */
+export interface Where {
+  readonly endpoint: string
+  readonly instanceId: string
+  readonly hops: readonly string[]
+}
+
+/**
+ * What a caller sees of a value that left a handler by `throw`. A SluiceError keeps its code over any number of hops,
+ * but never stays `retryable`: whatever refused a call further down, this handler had started.
+ */
+export function thrownBy(thrown: unknown, where: Where): SluiceError {
+  if (!isSluiceError(thrown)) return new SluiceError('unknown', describe(thrown), { ...where, cause: thrown })
+  if (thrown.endpoint !== undefined && !thrown.retryable) return thrown
+  const { code, message, details, cause, origin } = thrown
+  const copy = new SluiceError(code, message, {
+    details,
+    cause,
+    origin,
+    endpoint: thrown.endpoint ?? where.endpoint,
+    instanceId: thrown.instanceId ?? where.instanceId,
+    hops: thrown.hops.length > 0 ? thrown.hops : where.hops,
+  })
+  if (thrown.stack !== undefined) copy.stack = thrown.stack
+  return copy
+}
+
+/**
+ * An error without a stack: cancelling is an everyday event whose stack says nothing, and capturing one costs more than
+ * the rest of the call.
+ */
+export function stackless(code: Code, message: string, options?: SluiceErrorOptions): SluiceError {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return new SluiceError(code, message, options)
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+/** The longest text `describe` gives back; longer ones are cut. */
+const MAX_DESCRIPTION = 1024
+
+/** One line about any value. Total: getters, proxies and `toString`s that throw are survived. */
+export function describe(value: unknown): string {
+  try {
+    return cut(text(value))
+  } catch {
+    return 'a value that cannot be described'
+  }
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value instanceof Error) {
+    const message = value.message
+    return typeof message === 'string' && message !== '' ? message : String(value.name)
+  }
+  if (value !== null && typeof value === 'object') return JSON.stringify(value) ?? Object.prototype.toString.call(value)
+  return String(value)
+}
+
+function cut(line: string): string {
+  return line.length > MAX_DESCRIPTION ? `${line.slice(0, MAX_DESCRIPTION - 1)}…` : line
+}

@@ -1,0 +1,100 @@
+/**
+ * The instances of one endpoint as a runtime knows them: discovery's changes folded into a set, and which of them failed
+ * a moment ago. All clients of a runtime share one set per endpoint, so a failure that one of them meets is avoided by
+ * every one at once.
+ */
+import { type EndpointId, formatEndpoint } from '../core/endpoint-id.ts'
+import type { Env } from '../core/env.ts'
+import type { Change, Discovery, Instance, Watch } from './discovery.ts'
+
+/** How long an instance that failed is avoided while others exist. */
+const AVOID_MS = 5_000
+
+export class InstanceSet {
+  readonly path: string
+  readonly #env: Env
+  readonly #watch: Watch
+  readonly #instances = new Map<string, Instance>()
+  readonly #avoided = new Map<string, number>()
+  readonly #listeners = new Set<() => void>()
+  readonly #onChange: (change: Change) => void
+  #all: readonly Instance[] = []
+  #routable: readonly Instance[] = []
+  #synced = false
+
+  constructor(id: EndpointId, discovery: Discovery, env: Env, onChange: (change: Change) => void) {
+    this.path = formatEndpoint(id)
+    this.#env = env
+    this.#onChange = onChange
+    this.#watch = discovery.watch(id, (change) => this.#fold(change))
+  }
+
+  /** Everything discovery has announced, oldest first. */
+  get all(): readonly Instance[] {
+    return this.#all
+  }
+
+  /** Whether the first listing is complete. */
+  get isSynced(): boolean {
+    return this.#synced
+  }
+
+  /** What a call may go to: those that have not failed lately, or all of them if every one has. */
+  get routable(): readonly Instance[] {
+    if (this.#avoided.size > 0) this.#forgive()
+    return this.#routable
+  }
+
+  get(instanceId: string): Instance | undefined {
+    return this.#instances.get(instanceId)
+  }
+
+  /** Avoids an instance that failed; it returns by itself, or when it is announced again. */
+  avoid(instanceId: string): void {
+    if (!this.#instances.has(instanceId)) return
+    this.#avoided.set(instanceId, this.#env.now() + AVOID_MS)
+    this.#recount()
+  }
+
+  /** Calls `listener` after every change; the returned function ends that. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#watch.close()
+    this.#listeners.clear()
+  }
+
+  #fold(change: Change): void {
+    if (change.type === 'synced') {
+      this.#synced = true
+    } else {
+      const { instanceId } = change.instance
+      this.#avoided.delete(instanceId)
+      if (change.type === 'added') this.#instances.set(instanceId, change.instance)
+      else this.#instances.delete(instanceId)
+    }
+    this.#recount()
+    this.#onChange(change)
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  #forgive(): void {
+    const now = this.#env.now()
+    let changed = false
+    for (const [instanceId, until] of this.#avoided) {
+      if (until > now) continue
+      this.#avoided.delete(instanceId)
+      changed = true
+    }
+    if (changed) this.#recount()
+  }
+
+  #recount(): void {
+    this.#all = [...this.#instances.values()]
+    const healthy = this.#all.filter(({ instanceId }) => !this.#avoided.has(instanceId))
+    this.#routable = healthy.length > 0 ? healthy : this.#all
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * sluice: turns async generators into streaming services.
+ *
+ * The first tier is what programs are written with; the second is for those who extend sluice.
+ */
+
+export type { Bus, BusEvent } from './actor/bus.ts'
+export type { Handler, ItemOf, RequestOf } from './actor/handler.ts'
+export { type CallOptions, Client } from './client/client.ts'
+export type { CustomRouter, Router, RouterName } from './client/pick.ts'
+export type { WaitNotice } from './client/wait.ts'
+export type { Ending } from './core/call.ts'
+export { Context, type ContextOptions } from './core/context.ts'
+export type { EndpointId } from './core/endpoint-id.ts'
+export type { Env, Timer, TimerOptions } from './core/env.ts'
+export { type Code, SluiceError, type SluiceErrorOptions } from './core/error.ts'
+export { Metadata, type MetadataInit, type MetadataValue } from './core/metadata.ts'
+export type { ServeOptions, ShutdownOptions, WaitOptions } from './core/options.ts'
+export { type Annotations, annotate, Response } from './core/response.ts'
+export type { StandardSchema } from './core/schema.ts'
+export type { TraceMessage } from './core/trace.ts'
+// For those who extend sluice.
+export type { Change, Discovery, Instance, Lease, Watch } from './discovery/discovery.ts'
+export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from './runtime/descriptor.ts'
+export type { HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
+export type { CreateOptions } from './runtime/options.ts'
+export { DistributedRuntime } from './runtime/runtime.ts'
+export {
+  type ClientOptions,
+  Component,
+  Endpoint,
+  type HandlerResult,
+  Namespace,
+  type StageObject,
+} from './runtime/scope.ts'
+export type { Served } from './runtime/served.ts'
+export type { Closed } from './stream/reader.ts'
+export { ResponseStream } from './stream/response-stream.ts'
+export { type MemoryHub, memoryHub } from './transport/memory/hub.ts'
+export { type MemoryOptions, type MemoryTransport, memory } from './transport/memory/index.ts'

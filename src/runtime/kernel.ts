@@ -1,0 +1,177 @@
+/**
+ * What the handles of one runtime share: its bus, discovery, instance sets, clients and served endpoints, and the ways
+ * between them. The public classes hold a kernel; it holds no public class.
+ */
+import type { ActorHost } from '../actor/actor.ts'
+import { Bus } from '../actor/bus.ts'
+import type { Run } from '../actor/run.ts'
+import type { Client, ClientHost } from '../client/client.ts'
+import { RetryBudget } from '../client/retry.ts'
+import type { WaiterName } from '../client/wait.ts'
+import type { Dispatch } from '../core/call.ts'
+import type { Context, Hop } from '../core/context.ts'
+import type { EndpointId } from '../core/endpoint-id.ts'
+import { formatEndpoint } from '../core/endpoint-id.ts'
+import { systemEnv, TrackedEnv } from '../core/env.ts'
+import { describe, SluiceError } from '../core/error.ts'
+import type { Discovery, Instance } from '../discovery/discovery.ts'
+import { InstanceSet } from '../discovery/instance-set.ts'
+import { MemoryDiscovery } from '../discovery/memory/index.ts'
+import { AbandonedStreams } from '../stream/response-stream.ts'
+import type { MemoryTransport } from '../transport/memory/index.ts'
+import { Reports, shown } from './events.ts'
+import type { RuntimeConfig } from './options.ts'
+import type { Served } from './served.ts'
+import type { StageEntry } from './stages.ts'
+
+export class Kernel implements ActorHost {
+  readonly id: string
+  readonly env: TrackedEnv
+  readonly reports: Reports
+  readonly transport: MemoryTransport
+  readonly discovery: Discovery
+  readonly bus: Bus
+  readonly clients = new Set<Client>()
+  readonly served = new Set<Served>()
+  readonly stages = new Map<object, StageEntry>()
+  state: 'open' | 'draining' | 'closed' = 'open'
+  /** Set by the runtime: what happens when a stage cannot be kept alive. */
+  onEscalation: ((error: SluiceError) => void) | undefined
+  readonly #streams: AbandonedStreams
+  readonly #sets = new Map<string, { readonly set: InstanceSet; readonly budget: RetryBudget; users: number }>()
+  readonly #detach: () => void
+  readonly #localDispatch: Dispatch
+  #calls = 0
+
+  constructor({ env = systemEnv, logger, transport }: RuntimeConfig) {
+    this.env = new TrackedEnv(env)
+    this.id = this.env.id()
+    this.reports = new Reports(logger)
+    this.transport = transport
+    this.discovery = new MemoryDiscovery(transport.hub)
+    this.bus = new Bus(() => this.env.wall())
+    this.#detach = transport.hub.attach(this.id, this.bus.dispatch)
+    this.#localDispatch = transport.isolated(this.bus.dispatch)
+    this.#streams = new AbandonedStreams(
+      (run) => this.env.turn.defer(run),
+      ({ endpoint, context }) =>
+        this.reports.warn(
+          `a stream of ${endpoint} (context ${shown(context.id)}) was dropped without being read to its end; its call was cancelled`,
+        ),
+    )
+  }
+
+  /** Where other runtimes reach this one. */
+  get address(): string {
+    return this.id
+  }
+
+  /** Why nothing new may begin. */
+  get refusal(): SluiceError | undefined {
+    if (this.state === 'closed') return new SluiceError('unavailable', 'the runtime is closed')
+    return undefined
+  }
+
+  /** What a client of `id` needs; `waiter` names the stage it belongs to while that initialises. */
+  clientHost(id: EndpointId, waiter: () => WaiterName | undefined, onClose: (client: Client) => void): ClientHost {
+    const path = formatEndpoint(id)
+    const { set, budget } = this.#acquireSet(id, path)
+    return {
+      env: this.env,
+      set,
+      budget,
+      streams: this.#streams,
+      waits: this.transport.hub.waits,
+      waiter,
+      dispatchTo: (instance) => this.#dispatchTo(instance),
+      tapFor: (instance) => (instance.runtimeId === this.id ? undefined : this.bus.tap(path, 'remote')),
+      drainingInstances: (context) => this.#drainingInstances(path, context),
+      newCallId: () => `${this.id}-${++this.#calls}`,
+      refusal: () => this.refusal,
+      known: () => this.discovery.list(),
+      onWaiting: (notice) => {
+        this.reports.warn(notice.message)
+        this.reports.emit('waiting', notice)
+      },
+      onClose: (client) => {
+        this.clients.delete(client)
+        this.#releaseSet(path)
+        onClose(client)
+      },
+    }
+  }
+
+  detach(): void {
+    this.#detach()
+  }
+
+  // ---- ActorHost -------------------------------------------------------------------------------------------------
+
+  isOwn(hop: Hop): boolean {
+    for (const { instanceId } of this.served) if (instanceId === hop.instanceId) return true
+    return false
+  }
+
+  died({ call, request }: Run, thrown: unknown, bare: boolean): void {
+    const { endpoint, instanceId, context } = call
+    const hint = bare && thrown instanceof TypeError ? ' (served without its stage? pass the object)' : ''
+    const name = thrown instanceof Error ? `${describe(thrown.name)}: ` : ''
+    this.reports.warn(
+      `a handler of ${endpoint} died: ${name}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${shown(request)})`,
+    )
+    this.reports.emit('handler-failed', {
+      endpoint,
+      instanceId,
+      contextId: context.id,
+      callId: context.callId,
+      request: shown(request),
+      error: thrown,
+    })
+  }
+
+  orphaned({ call, since }: Run): void {
+    const { endpoint, instanceId, context } = call
+    const ageMs = Math.round(this.env.now() - since)
+    this.reports.warn(
+      `a handler of ${endpoint} was cancelled and is still running, ${ageMs} ms old (context ${shown(context.id)}); ` +
+        'it waits for something that does not heed context.signal, and keeps its slot',
+    )
+    this.reports.emit('orphan', { endpoint, instanceId, contextId: context.id, callId: context.callId, ageMs })
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------
+
+  #dispatchTo(instance: Instance): Dispatch {
+    if (instance.runtimeId === this.id) return this.#localDispatch
+    return this.transport.isolated(this.transport.hub.dispatchTo(instance.address))
+  }
+
+  /** While it drains, a runtime's endpoints are in no listing, and calls it has accepted may still need them. */
+  #drainingInstances(path: string, context: Context | undefined): readonly Instance[] {
+    if (this.state !== 'draining' || context === undefined || !context.passes((hop) => this.isOwn(hop))) return []
+    return [...this.served].filter(({ endpoint }) => endpoint === path).map(({ instance }) => instance)
+  }
+
+  #acquireSet(id: EndpointId, path: string): { readonly set: InstanceSet; readonly budget: RetryBudget } {
+    let entry = this.#sets.get(path)
+    if (entry === undefined) {
+      const set = new InstanceSet(id, this.discovery, this.env, (change) => {
+        if (change.type === 'synced') return
+        this.reports.emit(change.type === 'added' ? 'instance-added' : 'instance-removed', {
+          instance: change.instance,
+        })
+      })
+      entry = { set, budget: new RetryBudget(), users: 0 }
+      this.#sets.set(path, entry)
+    }
+    entry.users++
+    return entry
+  }
+
+  #releaseSet(path: string): void {
+    const entry = this.#sets.get(path)
+    if (entry === undefined || --entry.users > 0) return
+    this.#sets.delete(path)
+    entry.set.close()
+  }
+}

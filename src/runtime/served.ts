@@ -1,0 +1,251 @@
+/**
+ * One served endpoint instance: its actor, its record in discovery and its stage.
+ *
+ *     serve ──initialize, callable, announced──► serving ──drain──► draining ──calls ended──► closed
+ *                                                   └──close, or the runtime's shutdown─────────┘
+ */
+import { Actor } from '../actor/actor.ts'
+import { bindHandler } from '../actor/handler.ts'
+import { type EndpointId, formatEndpoint } from '../core/endpoint-id.ts'
+import type { Env } from '../core/env.ts'
+import { describe, SluiceError } from '../core/error.ts'
+import {
+  readOptions,
+  SERVE_OPTIONS,
+  type ServeOptions,
+  SHUTDOWN_OPTIONS,
+  type ShutdownOptions,
+} from '../core/options.ts'
+import type { StandardSchema } from '../core/schema.ts'
+import type { Instance, Lease } from '../discovery/discovery.ts'
+import type { Kernel } from './kernel.ts'
+import { type RuntimeFor, StageEntry } from './stages.ts'
+
+export interface ServeInit {
+  readonly kernel: Kernel
+  readonly id: EndpointId
+  readonly handlerOrStage: unknown
+  readonly requestSchema: StandardSchema | undefined
+  readonly itemSchema: StandardSchema | undefined
+  readonly options: ServeOptions | undefined
+  readonly runtimeFor: RuntimeFor
+}
+
+/** A served endpoint instance, as `serve` gives it back. */
+export class Served {
+  /** @internal */
+  readonly instance: Instance
+  /** Resolves once it is closed and its stage disposed; rejects if its stage had to be given up. */
+  readonly closed: Promise<void>
+  readonly #kernel: Kernel
+  readonly #actor: Actor
+  /** @internal */
+  readonly graceMs: number
+  /** @internal */
+  readonly graceful: boolean
+  #stage: StageEntry | undefined
+  #lease: Lease | undefined
+  #announced = false
+  #closing: Promise<void> | undefined
+  #closeNow: (() => void) | undefined
+  #closeReason: SluiceError | undefined
+  #failure: SluiceError | undefined
+  #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
+
+  /** @internal */
+  constructor({ kernel, id, handlerOrStage, requestSchema, itemSchema, options }: ServeInit) {
+    const read = readOptions('serve', SERVE_OPTIONS, options) as Required<ServeOptions>
+    const instanceId = kernel.env.id()
+    const endpoint = formatEndpoint(id)
+    this.#kernel = kernel
+    this.graceMs = read.orphanGraceMs
+    this.graceful = read.gracefulShutdown
+    const handler = bindHandler(handlerOrStage, id.endpoint)
+    const actorOptions = { ...read, requestSchema, itemSchema }
+    this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.bus.tap(endpoint, 'local'), actorOptions, kernel)
+    this.instance = {
+      ...id,
+      instanceId,
+      runtimeId: kernel.id,
+      address: kernel.address,
+      since: kernel.env.wall(),
+      gracefulShutdown: read.gracefulShutdown,
+      ...(read.metricsLabels !== undefined && { metricsLabels: read.metricsLabels }),
+      ...(read.healthCheckPayload !== undefined && { healthCheckPayload: read.healthCheckPayload }),
+    }
+    this.closed = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    // Whoever cares listens; nobody listening is no reason to bring the process down.
+    this.closed.catch(() => {})
+  }
+
+  /** @internal Initialises the stage, makes the endpoint callable, announces it. */
+  static async start(init: ServeInit): Promise<Served> {
+    const { kernel, handlerOrStage, runtimeFor } = init
+    if (kernel.state !== 'open') throw shuttingDown(formatEndpoint(init.id))
+    const served = new Served(init)
+    const isStage = typeof handlerOrStage === 'object'
+    const stage = isStage
+      ? StageEntry.acquire(kernel, handlerOrStage as object, served.endpoint, runtimeFor)
+      : undefined
+    let initialised = false
+    try {
+      await stage?.initialise(served.endpoint)
+      initialised = true
+      if (kernel.state !== 'open') throw shuttingDown(served.endpoint)
+      kernel.bus.add(served.#actor)
+      kernel.served.add(served)
+      await served.register()
+    } catch (thrown) {
+      kernel.bus.remove(served.#actor)
+      kernel.served.delete(served)
+      await stage?.release(initialised)
+      throw thrown
+    }
+    served.#stage = stage
+    stage?.endpoints.add(served)
+    kernel.reports.emit('serving', { instance: served.instance })
+    // After serve() has resolved for its caller.
+    if (stage !== undefined) kernel.env.immediate(() => stage.run())
+    return served
+  }
+
+  get instanceId(): string {
+    return this.instance.instanceId
+  }
+
+  /** The endpoint, as `namespace.component.endpoint`. */
+  get endpoint(): string {
+    return this.#actor.hop.endpoint
+  }
+
+  /** Calls that are running and waiting now. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#actor.runningCount, waiting: this.#actor.waitingCount }
+  }
+
+  /** Leaves discovery: no new calls are routed here, those that come all the same are served. */
+  async unregister(): Promise<void> {
+    this.#announced = false
+    const lease = this.#lease
+    this.#lease = undefined
+    await lease?.release()
+  }
+
+  /** Joins discovery again. */
+  async register(): Promise<void> {
+    if (this.#announced) return
+    this.#announced = true
+    const { discovery, reports } = this.#kernel
+    const lease = await discovery.register(this.instance)
+    // Taken back while it was being registered.
+    if (!this.#announced) return lease.release()
+    this.#lease = lease
+    void lease.lost.then((reason) => {
+      if (this.#lease === lease) reports.emit('lease-lost', { instance: this.instance, reason })
+    })
+  }
+
+  /**
+   * Leaves discovery, refuses calls from outside as retryable, lets the accepted ones finish for `timeoutMs`, kills the
+   * rest, and closes.
+   */
+  drain(options?: ShutdownOptions): Promise<void> {
+    const { timeoutMs = 0 } = readOptions('drain', SHUTDOWN_OPTIONS, options)
+    this.#closing ??= this.#drain(timeoutMs)
+    return this.#closing
+  }
+
+  /** Closes at once: open calls are killed and their callers see `unavailable`. */
+  close(): Promise<void> {
+    const error = new SluiceError('unavailable', `${this.endpoint} was closed`, {
+      endpoint: this.endpoint,
+      instanceId: this.instanceId,
+    })
+    this.#closing ??= this.#drain(0, error)
+    this.#closeReason = error
+    this.#closeNow?.()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #drain(timeoutMs: number, reason?: SluiceError): Promise<void> {
+    await this.unregister()
+    const { env } = this.#kernel
+    const idle = this.#actor.drain()
+    if (reason === undefined && this.graceful) {
+      const now = new Promise<void>((resolve) => {
+        this.#closeNow = resolve
+      })
+      await within(env, timeoutMs, Promise.race([idle, now]), `drain of ${this.endpoint}`)
+    }
+    this.#actor.cut(reason ?? this.#closeReason ?? this.cutShort(timeoutMs))
+    // Their `finally`s run before the stage is disposed.
+    await within(env, this.graceMs, idle, `end of the killed handlers of ${this.endpoint}`)
+    await this.finishClosing()
+  }
+
+  /** @internal The actor's side of the runtime's shutdown. */
+  get actor(): Actor {
+    return this.#actor
+  }
+
+  /** @internal Takes the actor off the bus and lets go of its stage. */
+  async finishClosing(): Promise<void> {
+    const { bus, served } = this.#kernel
+    this.#actor.close()
+    bus.remove(this.#actor)
+    served.delete(this)
+    this.#stage?.endpoints.delete(this)
+    await this.#stage?.release(true)
+    if (this.#failure === undefined) this.#settle.resolve()
+    else this.#settle.reject(this.#failure)
+  }
+
+  /** @internal The stage failed: ends the open calls and leaves discovery until it is up again. */
+  async suspend(error: SluiceError): Promise<void> {
+    await this.unregister()
+    this.#actor.close()
+    this.#actor.cut(error)
+  }
+
+  /** @internal */
+  async resume(): Promise<void> {
+    if (this.#closing !== undefined) return
+    this.#actor.reopen()
+    await this.register()
+  }
+
+  /** @internal The stage cannot be kept alive: closes, and the runtime with it. */
+  giveUp(error: SluiceError): void {
+    this.#failure = error
+    this.close().catch((thrown) => this.#kernel.reports.warn(`closing ${this.endpoint} failed: ${describe(thrown)}`))
+    this.#kernel.onEscalation?.(error)
+  }
+
+  /** @internal What callers see whose calls are killed at the end of a drain. */
+  cutShort(timeoutMs: number): SluiceError {
+    const { endpoint, instanceId } = this
+    const message = `${endpoint} was shut down; the call had not finished within ${timeoutMs} ms`
+    return new SluiceError('unavailable', message, { endpoint, instanceId })
+  }
+}
+
+/** Waits for `promise`, but not longer than `timeoutMs`. */
+export async function within(env: Env, timeoutMs: number, promise: Promise<void>, what: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = env.timer(timeoutMs, resolve, { what, keepAlive: true })
+    void promise.then(() => {
+      timer.cancel()
+      resolve()
+    })
+  })
+}
+
+function shuttingDown(endpoint: string): SluiceError {
+  return new SluiceError('unavailable', `${endpoint} cannot be served: the runtime is shutting down`, { endpoint })
+}

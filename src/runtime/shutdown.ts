@@ -1,0 +1,86 @@
+/**
+ * The order of a shutdown: unregister, refuse what comes from outside, let accepted calls finish, kill the rest, dispose
+ * the stages, close. Calls that accepted calls make are still accepted, so the endpoints drain together, not one by one.
+ */
+import { describe, SluiceError } from '../core/error.ts'
+import type { Kernel } from './kernel.ts'
+import { within } from './served.ts'
+
+export class Shutdown {
+  readonly closed: Promise<{ readonly error?: SluiceError }>
+  readonly #kernel: Kernel
+  #running: Promise<void> | undefined
+  #deadline = Number.POSITIVE_INFINITY
+  #hurry: (() => void) | undefined
+  #error: SluiceError | undefined
+  #resolve!: (end: { readonly error?: SluiceError }) => void
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+    this.closed = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    kernel.onEscalation = (error) => {
+      this.#error ??= error
+      this.begin(30_000).catch((thrown) => kernel.reports.warn(`shutdown failed: ${describe(thrown)}`))
+    }
+  }
+
+  begin(timeoutMs: number): Promise<void> {
+    const deadline = this.#kernel.env.now() + timeoutMs
+    if (deadline < this.#deadline) {
+      this.#deadline = deadline
+      this.#hurry?.()
+    }
+    this.#running ??= this.#run(timeoutMs)
+    return this.#running
+  }
+
+  async #run(timeoutMs: number): Promise<void> {
+    const kernel = this.#kernel
+    const { reports, served } = kernel
+    kernel.state = 'draining'
+    reports.emit('draining', { openCalls: [...served].reduce((sum, { actor }) => sum + actor.runs.length, 0) })
+    const drained = this.#drained()
+    await Promise.all([...served].map((each) => each.unregister()))
+    for (const each of served) if (!each.graceful) each.actor.cut(each.cutShort(0))
+    await this.#untilDeadline(drained)
+    for (const each of served) each.actor.cut(each.cutShort(timeoutMs))
+    const graceMs = Math.max(0, ...[...served].map((each) => each.graceMs))
+    await within(kernel.env, graceMs, drained, 'end of the killed handlers')
+    await Promise.all([...served].map((each) => each.finishClosing()))
+    kernel.state = 'closed'
+    for (const client of [...kernel.clients]) client.shut(new SluiceError('unavailable', 'the runtime was closed'))
+    await kernel.discovery.close()
+    kernel.detach()
+    const end = this.#error === undefined ? {} : { error: this.#error }
+    reports.emit('closed', end)
+    this.#resolve(end)
+  }
+
+  /** When no actor has a call. One that is idle may be called again by one that is not, so all have to be at once. */
+  async #drained(): Promise<void> {
+    const actors = [...this.#kernel.served].map(({ actor }) => actor)
+    do await Promise.all(actors.map((actor) => actor.drain()))
+    while (actors.some((actor) => actor.runs.length > 0))
+  }
+
+  /** Waits for `drained` until the deadline, which another `begin` may bring forward. */
+  async #untilDeadline(drained: Promise<void>): Promise<void> {
+    const { env } = this.#kernel
+    await new Promise<void>((resolve) => {
+      const arm = () =>
+        env.timer(Math.max(0, this.#deadline - env.now()), resolve, { what: 'shutdown', keepAlive: true })
+      let timer = arm()
+      this.#hurry = () => {
+        timer.cancel()
+        timer = arm()
+      }
+      void drained.then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+    this.#hurry = undefined
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The bridge to RxJS. Its own pump, because `from(asyncGenerator)` of RxJS 7 does not stop an idle generator when the
+ * subscriber leaves. An Observable has no way to say "full": items are pushed as fast as they come.
+ */
+import { Observable, type Subscriber } from 'rxjs'
+import { SluiceError } from '../core/error.ts'
+import { Response } from '../core/response.ts'
+import type { Reader } from './reader.ts'
+
+export type { Observable } from 'rxjs'
+
+/** The one-subscriber view of a call already started. */
+export function observeReader<Item>(reader: Reader, leave: () => void): Observable<Item> {
+  let taken = false
+  return new Observable<Item>((subscriber) => {
+    if (taken) {
+      subscriber.error(
+        new SluiceError('failed_precondition', `observable() of ${reader.endpoint} has a subscriber: it takes one`),
+      )
+      return
+    }
+    taken = true
+    subscriber.add(leave)
+    push(reader, subscriber)
+  })
+}
+
+/** One call per subscription; `open` starts it, `cancel` ends it also while it is still being accepted. */
+export function observeCall<Item>(begin: () => { opened: Promise<Reader>; cancel: () => void }): Observable<Item> {
+  return new Observable<Item>((subscriber) => {
+    const { opened, cancel } = begin()
+    subscriber.add(cancel)
+    opened.then(
+      (reader) => push(reader, subscriber),
+      (error) => subscriber.error(error),
+    )
+  })
+}
+
+/** An Observable from a function that subscribes and returns how to unsubscribe. */
+export function observe<Value>(subscribe: (next: (value: Value) => void) => () => void): Observable<Value> {
+  return new Observable<Value>((subscriber) => subscribe((value) => subscriber.next(value)))
+}
+
+function push<Item>(reader: Reader, subscriber: Subscriber<Item>): void {
+  reader.consume({
+    item(item) {
+      if (!(item instanceof Response)) subscriber.next(item as Item)
+      else if (item.hasData) subscriber.next(item.data() as Item)
+    },
+    end: () => subscriber.complete(),
+    fail: (error) => subscriber.error(error),
+  })
+}

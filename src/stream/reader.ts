@@ -1,0 +1,338 @@
+/**
+ * The caller's end of a call: asks the source for one item at a time, hands each to whoever waits for it, in order, and
+ * ends once. It hangs on the call's context and never holds the `ResponseStream` that the user has, so that a stream
+ * somebody dropped can be collected and its call ended.
+ *
+ *     opening ──accepted──► open ──end, fail, kill, leave──► over         the handler's own end is heard as `closed`
+ */
+import type { Call, Ending, OpenCall, OpenCalls, Source, Tap } from '../core/call.ts'
+import { type Context, Dependant } from '../core/context.ts'
+import type { Env } from '../core/env.ts'
+import { type SluiceError, stackless } from '../core/error.ts'
+import { Response, toResponse } from '../core/response.ts'
+import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
+
+/** Receives what a reader reads, when it is pushed instead of awaited. */
+export interface Consumer {
+  item(item: unknown): void
+  end(): void
+  fail(error: SluiceError): void
+}
+
+/** How a call ended, once its handler has. */
+export interface Closed {
+  readonly ending: Ending
+  /** Items its caller had received by then. */
+  readonly items: number
+}
+
+export interface ReaderInit {
+  readonly env: Env
+  readonly endpoint: string
+  readonly request: unknown
+  readonly context: Context
+  readonly prefetch: number
+  readonly openCalls: OpenCalls
+}
+
+interface Waiter {
+  readonly resolve: (result: IteratorResult<unknown>) => void
+  readonly reject: (error: unknown) => void
+  readonly bare: boolean
+}
+
+const DONE: IteratorResult<never> = { done: true, value: undefined }
+
+export class Reader extends Dependant implements Call, OpenCall {
+  readonly endpoint: string
+  instanceId = ''
+  readonly request: unknown
+  readonly context: Context
+  readonly prefetch: number
+  readonly since: number
+  /** Told once, when the handler has really ended; a client counts its open calls by it. */
+  onClosed: (() => void) | undefined
+  /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
+  tap: Tap | undefined
+  readonly #env: Env
+  readonly #openCalls: OpenCalls
+  #source: Source | undefined
+  #consumer: Consumer | undefined
+  #waiters: Waiter[] = []
+  #wants = 0
+  /** A pull is unanswered, or waits for the next turn. */
+  #busy = false
+  #pulling = false
+  #over = false
+  #abandoned = false
+  #error: SluiceError | undefined
+  #items = 0
+  #ending: Ending | undefined
+  #closed: Closed | undefined
+  #onClosed: ((closed: Closed) => void)[] | undefined
+  #trace: TraceMessage | undefined
+
+  constructor(init: ReaderInit) {
+    super()
+    this.#env = init.env
+    this.endpoint = init.endpoint
+    this.request = init.request
+    this.context = init.context
+    this.prefetch = init.prefetch
+    this.since = init.env.now()
+    this.#openCalls = init.openCalls
+    init.context.own(this)
+  }
+
+  /** True once nothing more will be read. */
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** True once the handler has ended: what is still to be read is here. */
+  get isServed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Notes which instance took the call, and where its items come from. */
+  accepted(source: Source): void {
+    this.#source = source
+    this.#trace = traceStart(callChannel, this)
+    if (this.tap?.watched) this.tap.started(this)
+    if (this.#over) this.#ended(this.#ending ?? 'cancelled', this.#error)
+    else this.#openCalls.add(this)
+  }
+
+  /** No instance took the call: lets go of the context. */
+  refused(): void {
+    this.#over = true
+    this.context.finish()
+  }
+
+  /** Nobody holds the stream any more: ends the call, once nobody waits for an item either. False if it is over. */
+  abandon(): boolean {
+    if (this.#over) return false
+    this.#abandoned = true
+    if (this.#waiters.length === 0 && this.#consumer === undefined) this.leave('the stream was dropped before its end')
+    return true
+  }
+
+  /** The next item, as `for await` has it. Several calls without awaiting are answered in order. */
+  read(bare: boolean): Promise<IteratorResult<unknown>> {
+    if (this.#over) {
+      const error = this.#error
+      if (error === undefined) return Promise.resolve(DONE)
+      this.#error = undefined
+      return Promise.reject(error)
+    }
+    const promise = new Promise<IteratorResult<unknown>>(capture)
+    this.#waiters.push({ resolve: captured.resolve, reject: captured.reject, bare })
+    this.#wants++
+    this.#pull()
+    return promise
+  }
+
+  /** Pushes everything there is to `consumer`, which may leave at any item. */
+  consume(consumer: Consumer): void {
+    if (this.#over) {
+      const error = this.#error
+      this.#error = undefined
+      if (error === undefined) consumer.end()
+      else consumer.fail(error)
+      return
+    }
+    this.#consumer = consumer
+    this.#wants = Number.POSITIVE_INFINITY
+    this.#pull()
+  }
+
+  /** Ends the stream from the caller's side without an error: `break`, `return`, unsubscribing. */
+  leave(why: string): void {
+    if (this.#over) {
+      this.#error = undefined
+      return
+    }
+    this.#settle('cancelled', undefined)
+    this.context.kill(why)
+  }
+
+  /** @internal Ends the call from this side with an error: a runtime that closes. */
+  cut(error: SluiceError): void {
+    this.fail(error)
+  }
+
+  /** Calls `listener` once the handler has really ended. */
+  whenClosed(listener: (closed: Closed) => void): void {
+    if (this.#closed !== undefined) return listener(this.#closed)
+    this.#onClosed ??= []
+    this.#onClosed.push(listener)
+  }
+
+  // ---- Sink: what the source answers -----------------------------------------------------------------------------
+
+  item(item: unknown): void {
+    this.#busy = false
+    if (this.#over) return
+    this.#items++
+    if (this.tap?.watched) this.tap.item(this, item)
+    this.#wants--
+    if (this.#consumer !== undefined) this.#consumer.item(item)
+    else this.#hand(item)
+    if (this.#abandoned) this.abandon()
+    // An answer that came from within `pull` is followed by the loop there, not by a deeper call.
+    if (!this.#pulling) this.#pull()
+  }
+
+  end(): void {
+    this.#busy = false
+    if (this.#over) return
+    this.#settle(this.context.isStopped ? 'stopped' : 'complete', undefined)
+    this.context.finish()
+  }
+
+  fail(error: SluiceError): void {
+    this.#busy = false
+    if (this.#over) return
+    this.#settle(error.code === 'cancelled' ? 'cancelled' : 'error', error)
+    // Ends the handler too, where it is still at work.
+    this.context.onKill(error)
+  }
+
+  closed(ending: Ending): void {
+    if (this.#closed !== undefined) return
+    this.#closed = { ending: this.#ending ?? ending, items: this.#items }
+    this.onClosed?.()
+    if (this.#onClosed !== undefined) for (const listener of this.#onClosed) listener(this.#closed)
+    this.#onClosed = undefined
+  }
+
+  // ---- Dependant: what happens to the context --------------------------------------------------------------------
+
+  /** @internal Nothing: the handler was told as well, and the stream ends with what it still yields. */
+  onStop(): void {}
+
+  /** @internal */
+  onKill(error: SluiceError): void {
+    if (!this.#over) this.#settle('cancelled', error)
+  }
+
+  readonly #resume = () => {
+    this.#busy = false
+    this.#pull()
+  }
+
+  /** Asks for items while they are wanted, one at a time, giving way to the event loop when the turn is used up. */
+  #pull(): void {
+    if (this.#busy || this.#pulling || this.#source === undefined) return
+    this.#pulling = true
+    while (this.#wants > 0 && !this.#over && !this.#busy) {
+      this.#busy = true
+      if (this.#env.turn.spend()) this.#env.turn.defer(this.#resume)
+      else this.#source.pull()
+    }
+    this.#pulling = false
+  }
+
+  #hand(item: unknown): void {
+    const waiter = this.#waiters[0] as Waiter
+    if (!waiter.bare) {
+      this.#waiters.shift()
+      return waiter.resolve({ done: false, value: toResponse(item) })
+    }
+    if (!(item instanceof Response)) {
+      this.#waiters.shift()
+      return waiter.resolve({ done: false, value: item })
+    }
+    if (item.hasData) {
+      this.#waiters.shift()
+      return waiter.resolve({ done: false, value: item.data() })
+    }
+    this.#wants++
+  }
+
+  /** The one way from open to over. */
+  #settle(ending: Ending, error: SluiceError | undefined): void {
+    this.#over = true
+    this.#ending = ending
+    const waiters = this.#waiters
+    this.#waiters = []
+    this.#wants = 0
+    const consumer = this.#consumer
+    this.#consumer = undefined
+    if (this.#source !== undefined) this.#ended(ending, error)
+    let rest = error
+    if (waiters.length > 0) {
+      // One next() hears of the error; those behind it hear that the stream is over.
+      for (const [index, waiter] of waiters.entries()) {
+        if (index === 0 && rest !== undefined) waiter.reject(rest)
+        else waiter.resolve(DONE)
+      }
+      rest = undefined
+    }
+    if (consumer === undefined) this.#error = rest
+    else if (rest !== undefined) consumer.fail(rest)
+    else consumer.end()
+  }
+
+  #ended(ending: Ending, error: SluiceError | undefined): void {
+    this.#openCalls.remove(this)
+    if (this.tap?.watched) this.tap.ended(this, ending, error)
+    if (this.#trace !== undefined) traceEnd(callChannel, this.#trace, ending, error)
+    this.#trace = undefined
+  }
+}
+
+/** What the executor below saw last; spares a closure per item. */
+const captured: { resolve: Waiter['resolve']; reject: Waiter['reject'] } = { resolve: () => {}, reject: () => {} }
+function capture(resolve: Waiter['resolve'], reject: Waiter['reject']): void {
+  captured.resolve = resolve
+  captured.reject = reject
+}
+
+/** Reads the only item of a call, after its handler has ended. */
+export function readOne(reader: Reader): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    let found = false
+    let only: unknown
+    const refuse = (what: string) =>
+      reject(
+        stackless('internal', `${reader.endpoint} yielded ${what}; one() takes exactly one`, {
+          endpoint: reader.endpoint,
+          instanceId: reader.instanceId,
+        }),
+      )
+    reader.consume({
+      item(item) {
+        if (item instanceof Response && !item.hasData) return
+        if (found) {
+          refuse('a second item')
+          reader.leave('a second item came where one was asked for')
+          return
+        }
+        found = true
+        only = item instanceof Response ? item.data() : item
+      },
+      end() {
+        if (found) resolve(only)
+        else if (reader.context.isStopped) reject(reader.context.refusal ?? stackless('cancelled', 'stopped'))
+        else refuse('no item')
+      },
+      fail: reject,
+    })
+  })
+}
+
+/** Reads every item that has data. */
+export function readAll(reader: Reader): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const items: unknown[] = []
+    reader.consume({
+      item(item) {
+        if (!(item instanceof Response)) items.push(item)
+        else if (item.hasData) items.push(item.data())
+      },
+      end: () => resolve(items),
+      fail: reject,
+    })
+  })
+}

@@ -1,0 +1,93 @@
+/**
+ * The memory transport: calls go from bus to bus in one process, by reference, or copied as a process boundary would
+ * copy them with `isolate: 'clone'`.
+ */
+import type { Call, Dispatch, Ending } from '../../core/call.ts'
+import { describe, SluiceError } from '../../core/error.ts'
+import { copyItem, copyValue } from '../../wire/value.ts'
+import { MemoryHub } from './hub.ts'
+
+export interface MemoryOptions {
+  /** Where runtimes find each other. @default a hub of the runtime's own */
+  readonly hub?: MemoryHub
+  /** `none`: requests and items go by reference. `clone`: each is copied, and refused if it could not cross a process. @default 'none' */
+  readonly isolate?: 'none' | 'clone'
+}
+
+export class MemoryTransport {
+  readonly scheme = 'memory'
+  readonly hub: MemoryHub
+  readonly isolate: 'none' | 'clone'
+
+  constructor({ hub = new MemoryHub(), isolate = 'none' }: MemoryOptions = {}) {
+    if (!(hub instanceof MemoryHub)) {
+      throw new SluiceError('invalid_argument', `memory option hub is ${describe(hub)}; it must come from memoryHub()`)
+    }
+    if (isolate !== 'none' && isolate !== 'clone') {
+      throw new SluiceError(
+        'invalid_argument',
+        `memory option isolate is ${describe(isolate)}; it must be none or clone`,
+      )
+    }
+    this.hub = hub
+    this.isolate = isolate
+  }
+
+  /** @internal A dispatch whose requests and items are isolated as this transport says. */
+  isolated(dispatch: Dispatch): Dispatch {
+    if (this.isolate === 'none') return dispatch
+    return (call) => dispatch(new CopiedCall(call))
+  }
+}
+
+/**
+ * Calls within one process: the default. @throws SluiceError `invalid_argument` for an option it does not know.
+ */
+export function memory(options?: MemoryOptions): MemoryTransport {
+  return new MemoryTransport(options)
+}
+
+/** A call whose request and items are copies. */
+class CopiedCall implements Call {
+  readonly #call: Call
+  readonly request: unknown
+
+  constructor(call: Call) {
+    this.#call = call
+    this.request = copyValue(call.request, 'invalid_argument', `request of ${call.endpoint}`)
+  }
+
+  get endpoint(): string {
+    return this.#call.endpoint
+  }
+
+  get instanceId(): string {
+    return this.#call.instanceId
+  }
+
+  get context(): Call['context'] {
+    return this.#call.context
+  }
+
+  get prefetch(): number {
+    return this.#call.prefetch
+  }
+
+  readonly pack = copyItem
+
+  item(item: unknown): void {
+    this.#call.item(item)
+  }
+
+  end(): void {
+    this.#call.end()
+  }
+
+  fail(error: SluiceError): void {
+    this.#call.fail(error)
+  }
+
+  closed(ending: Ending): void {
+    this.#call.closed(ending)
+  }
+}
