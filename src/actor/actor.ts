@@ -172,7 +172,7 @@ export class Actor implements RunHost {
   }
 
   #take(call: Call, request: unknown): Source {
-    const now = this.#host.env.now()
+    const now = this.#host.env.turn.begin()
     const run = new Run(this, call, request, now)
     if (this.#hasSlot(call)) {
       this.#running.add(run)
@@ -198,7 +198,7 @@ export class Actor implements RunHost {
       const run = this.#waiting.shift()
       if (run === null) break
       this.#running.add(run)
-      run.start(this.#host.env.now())
+      run.start(this.#host.env.turn.begin())
     }
     this.#starting = false
   }

@@ -43,7 +43,7 @@ export class Run extends Dependant implements Source {
   readonly #host: RunHost
   readonly #request: unknown
   #iterator: AsyncIterator<unknown> | undefined
-  #items: unknown[] = []
+  #items: unknown[] | undefined
   #stepping = false
   #wanted = false
   #killed = false
@@ -81,7 +81,7 @@ export class Run extends Dependant implements Source {
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.#items.length > 0) {
+    if (this.#items !== undefined && this.#items.length > 0) {
       this.call.item(this.#items.shift())
       this.#runAhead()
     } else if (this.state !== 'ended') {
@@ -107,7 +107,7 @@ export class Run extends Dependant implements Source {
   onKill(error: SluiceError): void {
     if (this.state === 'ended') return
     this.#killed = true
-    this.#items = []
+    this.#items = undefined
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
     if (!this.call.context.isKilled) this.call.fail(error)
     if (this.state === 'waiting') {
@@ -227,6 +227,7 @@ export class Run extends Dependant implements Source {
       this.#wanted = false
       this.call.item(item)
     } else {
+      this.#items ??= []
       this.#items.push(item)
     }
     this.#runAhead()
@@ -234,7 +235,7 @@ export class Run extends Dependant implements Source {
 
   /** Keeps up to `prefetch` items ready; with 1, the default, the next pull resumes the generator. */
   #runAhead(): void {
-    if (this.call.prefetch > 1 && this.#items.length < this.call.prefetch) this.#step()
+    if (this.call.prefetch > 1 && (this.#items?.length ?? 0) < this.call.prefetch) this.#step()
   }
 
   /** The item cannot be sent: the call fails, and the handler with it. */

@@ -9,11 +9,11 @@ import type { Env } from '../core/env.ts'
 import { describe, isSluiceError, SluiceError } from '../core/error.ts'
 import { List } from '../core/list.ts'
 import type { MetadataInit } from '../core/metadata.ts'
-import { MAX_PREFETCH, type WaitOptions } from '../core/options.ts'
+import { integer, MAX_PREFETCH, type OptionTable, unknownOption, type WaitOptions } from '../core/options.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import type { InstanceSet } from '../discovery/instance-set.ts'
 import { type Observable, observe, observeCall } from '../stream/observable.ts'
-import { Reader, readAll, readOne } from '../stream/reader.ts'
+import { type Load, Reader, readAll, readOne } from '../stream/reader.ts'
 import { type AbandonedStreams, ResponseStream } from '../stream/response-stream.ts'
 import { createPick, type Pick, type PickState, type Router } from './pick.ts'
 import { MAX_ATTEMPTS, type RetryBudget, retryDelayMs } from './retry.ts'
@@ -30,6 +30,37 @@ export interface CallOptions {
   readonly metadata?: MetadataInit | undefined
   /** Items the handler may be ahead of the consumer, 1 to 4096. @default 1 in process */
   readonly prefetch?: number | undefined
+}
+
+/** Checked by hand where a call is made, which is too hot for a table. */
+export const CALL_OPTIONS: OptionTable<CallOptions> = {
+  context: {
+    expects: 'a Context',
+    accepts: (value) => value instanceof Context,
+    doc: 'The context this call is made under: its id, metadata, deadline and cancellation go with the call.',
+  },
+  signal: {
+    expects: 'an AbortSignal',
+    accepts: (value) => value instanceof AbortSignal,
+    doc: 'Cancels the call when it aborts.',
+  },
+  timeoutMs: {
+    expects: 'a number of at least 0',
+    accepts: (value) => typeof value === 'number' && value >= 0,
+    doc: 'Time the whole call has; the earliest of this and the context’s deadline counts.',
+    atBound: 'the call ends with `deadline_exceeded`',
+  },
+  metadata: {
+    expects: 'an object of strings and bytes, or a Metadata',
+    accepts: (value) => value !== null && typeof value === 'object',
+    doc: 'Merged over the metadata of `context`.',
+    atBound: 'over 64 pairs or 8 KiB: `resource_exhausted`',
+  },
+  prefetch: integer(1, MAX_PREFETCH, {
+    defaultText: '`1` in process',
+    doc: 'Items the handler may be ahead of the consumer.',
+    atBound: 'the generator is not resumed',
+  }),
 }
 
 /** What a client needs of its runtime. */
@@ -58,9 +89,11 @@ export class Client<Req = any, Item = any> {
   readonly #host: ClientHost
   readonly #set: InstanceSet
   readonly #pick: Pick
+  /** The context options of a call that has none. */
+  readonly #plain: ContextOptions
   readonly #random: Pick
   readonly #roundRobin: Pick
-  readonly #loads = new Map<string, { open: number }>()
+  readonly #loads = new Map<string, Load>()
   readonly #waits = new Set<(error: SluiceError) => void>()
   /** @internal */
   readonly openCalls: OpenCalls = new List()
@@ -75,6 +108,7 @@ export class Client<Req = any, Item = any> {
       random: () => host.env.random(),
       load: ({ instanceId }) => this.#loads.get(instanceId)?.open ?? 0,
     }
+    this.#plain = { env: host.env }
     this.#pick = createPick(router, state)
     this.#random = createPick('random', state)
     this.#roundRobin = createPick('round-robin', state)
@@ -194,12 +228,17 @@ export class Client<Req = any, Item = any> {
     const host = this.#host
     const refusal = this.#refusal()
     if (refusal !== undefined) throw refusal
+    if (options !== NO_OPTIONS) checkNames(options)
     const { prefetch = 1, context: parent } = options
     if (prefetch !== 1) checkPrefetch(prefetch)
     if (parent !== undefined && !(parent instanceof Context)) {
       throw new SluiceError('invalid_argument', `call option context is ${describe(parent)}; it must be a Context`)
     }
-    const context = Context.forCall(parent, host.newCallId(), contextOptions(options, host.env))
+    const context = Context.forCall(
+      parent,
+      host.newCallId(),
+      options === NO_OPTIONS ? this.#plain : contextOptions(options, host.env),
+    )
     const dead = context.refusal
     if (dead !== undefined) throw dead
     context.checkMetadata()
@@ -212,26 +251,23 @@ export class Client<Req = any, Item = any> {
       prefetch,
       openCalls: this.openCalls,
     })
-    return this.#attempt({ reader, pick, only, parent, tried: undefined, attempt: 1 })
+    return this.#attempt(reader, { pick, only, parent, tried: undefined, attempt: 1 })
   }
 
-  #attempt(call: Attempt): Reader | Promise<Reader> {
-    const instance = this.#choose(call)
-    if (instance === undefined) return this.#unroutable(call)
-    const { reader } = call
+  #attempt(reader: Reader, call: Attempt): Reader | Promise<Reader> {
+    const instance = this.#choose(reader, call)
+    if (instance === undefined) return this.#unroutable(reader)
     const load = this.#loadOf(instance.instanceId)
     load.open++
     reader.instanceId = instance.instanceId
     reader.tap = this.#host.tapFor(instance)
-    reader.onClosed = () => {
-      load.open--
-    }
+    reader.load = load
     let source: Source | Promise<Source>
     try {
       source = this.#host.dispatchTo(instance)(reader)
     } catch (refusal) {
       load.open--
-      return this.#refused(call, instance, refusal)
+      return this.#refused(reader, call, instance, refusal)
     }
     if (!(source instanceof Promise)) {
       reader.accepted(source)
@@ -246,12 +282,12 @@ export class Client<Req = any, Item = any> {
       },
       (refusal) => {
         load.open--
-        return this.#refused(call, instance, refusal)
+        return this.#refused(reader, call, instance, refusal)
       },
     )
   }
 
-  #choose({ reader, pick, only, parent, tried }: Attempt): Instance | undefined {
+  #choose(reader: Reader, { pick, only, parent, tried }: Attempt): Instance | undefined {
     if (only !== undefined) return only
     let instances = this.#set.routable
     if (tried !== undefined) instances = instances.filter(({ instanceId }) => !tried.has(instanceId))
@@ -266,8 +302,7 @@ export class Client<Req = any, Item = any> {
   }
 
   /** The instance refused the call: it goes elsewhere if it provably did not start and the rules of retrying allow it. */
-  async #refused(call: Attempt, instance: Instance, thrown: unknown): Promise<Reader> {
-    const { reader } = call
+  async #refused(reader: Reader, call: Attempt, instance: Instance, thrown: unknown): Promise<Reader> {
     const refusal = SluiceError.from(thrown)
     const { env, budget } = this.#host
     if (refusal.retryable && refusal.code === 'unavailable') this.#set.avoid(instance.instanceId)
@@ -283,10 +318,10 @@ export class Client<Req = any, Item = any> {
       reader.refused()
       throw isSluiceError(cancelled) ? cancelled : refusal
     }
-    return this.#attempt({ ...call, tried, attempt: call.attempt + 1 })
+    return this.#attempt(reader, { ...call, tried, attempt: call.attempt + 1 })
   }
 
-  async #unroutable({ reader }: Attempt): Promise<Reader> {
+  async #unroutable(reader: Reader): Promise<Reader> {
     reader.refused()
     const known = new Set((await this.#host.known()).map(formatEndpoint))
     throw new SluiceError('unavailable', `no instance of ${this.endpoint}: ${knownText(this.endpoint, known)}`, {
@@ -295,7 +330,7 @@ export class Client<Req = any, Item = any> {
     })
   }
 
-  #loadOf(instanceId: string): { open: number } {
+  #loadOf(instanceId: string): Load {
     let load = this.#loads.get(instanceId)
     if (load === undefined) {
       // The set of instances changes over time; counts of those that are gone are dropped when a new one appears.
@@ -309,7 +344,6 @@ export class Client<Req = any, Item = any> {
 }
 
 interface Attempt {
-  readonly reader: Reader
   readonly pick: Pick
   /** Set for `direct`: no other instance will do. */
   readonly only: Instance | undefined
@@ -319,8 +353,13 @@ interface Attempt {
 }
 
 function contextOptions({ signal, timeoutMs, metadata }: CallOptions, env: Env): ContextOptions {
-  if (signal === undefined && timeoutMs === undefined && metadata === undefined) return { env }
   return { env, signal, timeoutMs, ...(metadata !== undefined && { metadata }) }
+}
+
+function checkNames(options: CallOptions): void {
+  for (const name in options) {
+    if (!Object.hasOwn(CALL_OPTIONS, name)) throw unknownOption('call', name, Object.keys(CALL_OPTIONS))
+  }
 }
 
 function checkPrefetch(prefetch: unknown): void {

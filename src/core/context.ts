@@ -223,11 +223,6 @@ export class Context extends Dependant {
     this.finish()
   }
 
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    const state = ['live', 'stopped', 'killed', 'ended'][this.#state]
-    return `Context { id: ${JSON.stringify(this.id)}, ${state} }`
-  }
-
   // ---- for the runtime -------------------------------------------------------------------------------------------
 
   /** @internal The context of a new call, as its caller sees it. */
@@ -471,6 +466,14 @@ export class Context extends Dependant {
     return hop === undefined ? 'client' : hop.endpoint
   }
 }
+
+// `console.log(context)` shows the request, not the tree it hangs in.
+Object.defineProperty(Context.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: Context): string {
+    const state = this.isKilled ? 'killed' : this.isStopped ? 'stopped' : 'live'
+    return `Context { id: ${JSON.stringify(this.id)}, ${state} }`
+  },
+})
 
 /** What a context inherits from inside; handed over beside the public options. */
 interface Inheritance {

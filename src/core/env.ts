@@ -62,13 +62,19 @@ export class Turn {
     this.#immediate = immediate
   }
 
-  /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */
-  spend(): boolean {
+  /** The moment this turn was first used, for what need not know the time more exactly than a turn lasts. */
+  begin(): number {
     if (!this.#armed) {
       this.#armed = true
       this.#since = this.#now()
       this.#immediate(this.#reset)
     }
+    return this.#since
+  }
+
+  /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */
+  spend(): boolean {
+    if (!this.#armed) this.begin()
     const spent = ++this.#spent
     if (spent >= TURN_ITEMS) return true
     if ((spent & 15) !== 0 || this.#now() - this.#since < TURN_MS) return false
@@ -78,11 +84,7 @@ export class Turn {
 
   /** Runs `run` at the beginning of the next turn. */
   defer(run: () => void): void {
-    if (!this.#armed) {
-      this.#armed = true
-      this.#since = this.#now()
-      this.#immediate(this.#reset)
-    }
+    this.begin()
     this.#waiting.push(run)
   }
 }

@@ -10,7 +10,7 @@ export type MetadataInit = Metadata | Readonly<Record<string, MetadataValue | re
 /** Pairs of key and value that one call may carry. */
 export const MAX_METADATA_PAIRS = 64
 /** Bytes of keys and values, in UTF-8, that one call may carry. */
-export const MAX_METADATA_BYTES = 8 * 1024
+export const MAX_METADATA_BYTES: number = 8 * 1024
 
 export class Metadata {
   #values: Map<string, readonly MetadataValue[]>

@@ -67,7 +67,8 @@ export function readOptions<Options extends object>(
   return options as Options
 }
 
-function unknownOption(of: string, name: string, known: readonly string[]): SluiceError {
+/** The refusal of an option that `of` does not have. */
+export function unknownOption(of: string, name: string, known: readonly string[]): SluiceError {
   const [near] = nearMisses(name, known)
   const hint = near === undefined ? `it takes ${known.join(', ')}` : `did you mean ${near}?`
   return new SluiceError('invalid_argument', `${of} has no option ${describe(name)}; ${hint}`)

@@ -31,9 +31,9 @@ export class Kernel implements ActorHost {
   readonly transport: MemoryTransport
   readonly discovery: Discovery
   readonly bus: Bus
-  readonly clients = new Set<Client>()
-  readonly served = new Set<Served>()
-  readonly stages = new Map<object, StageEntry>()
+  readonly clients: Set<Client> = new Set()
+  readonly served: Set<Served> = new Set()
+  readonly stages: Map<object, StageEntry> = new Map()
   state: 'open' | 'draining' | 'closed' = 'open'
   /** Set by the runtime: what happens when a stage cannot be kept alive. */
   onEscalation: ((error: SluiceError) => void) | undefined

@@ -14,9 +14,9 @@ import type { Served } from './served.ts'
 export type RuntimeFor = (entry: StageEntry) => unknown
 
 export class StageEntry {
-  readonly endpoints = new Set<Served>()
+  readonly endpoints: Set<Served> = new Set()
   /** Clients made through the runtime that `initialize` was given; closed with the stage. */
-  readonly clients = new Set<Client>()
+  readonly clients: Set<Client> = new Set()
   readonly #kernel: Kernel
   readonly #key: object
   readonly #stage: Stage

@@ -35,6 +35,11 @@ export interface ReaderInit {
   readonly openCalls: OpenCalls
 }
 
+/** How many calls a client has open to one instance. */
+export interface Load {
+  open: number
+}
+
 interface Waiter {
   readonly resolve: (result: IteratorResult<unknown>) => void
   readonly reject: (error: unknown) => void
@@ -50,8 +55,8 @@ export class Reader extends Dependant implements Call, OpenCall {
   readonly context: Context
   readonly prefetch: number
   readonly since: number
-  /** Told once, when the handler has really ended; a client counts its open calls by it. */
-  onClosed: (() => void) | undefined
+  /** The client's count of open calls to the instance; one less when the handler has really ended. */
+  load: Load | undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
   tap: Tap | undefined
   readonly #env: Env
@@ -79,7 +84,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.request = init.request
     this.context = init.context
     this.prefetch = init.prefetch
-    this.since = init.env.now()
+    this.since = init.env.turn.begin()
     this.#openCalls = init.openCalls
     init.context.own(this)
   }
@@ -201,7 +206,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   closed(ending: Ending): void {
     if (this.#closed !== undefined) return
     this.#closed = { ending: this.#ending ?? ending, items: this.#items }
-    this.onClosed?.()
+    if (this.load !== undefined) this.load.open--
     if (this.#onClosed !== undefined) for (const listener of this.#onClosed) listener(this.#closed)
     this.#onClosed = undefined
   }
@@ -216,21 +221,21 @@ export class Reader extends Dependant implements Call, OpenCall {
     if (!this.#over) this.#settle('cancelled', error)
   }
 
-  readonly #resume = () => {
-    this.#busy = false
-    this.#pull()
-  }
-
   /** Asks for items while they are wanted, one at a time, giving way to the event loop when the turn is used up. */
   #pull(): void {
     if (this.#busy || this.#pulling || this.#source === undefined) return
     this.#pulling = true
     while (this.#wants > 0 && !this.#over && !this.#busy) {
       this.#busy = true
-      if (this.#env.turn.spend()) this.#env.turn.defer(this.#resume)
+      if (this.#env.turn.spend()) this.#env.turn.defer(() => this.#resume())
       else this.#source.pull()
     }
     this.#pulling = false
+  }
+
+  #resume(): void {
+    this.#busy = false
+    this.#pull()
   }
 
   #hand(item: unknown): void {
@@ -291,35 +296,54 @@ function capture(resolve: Waiter['resolve'], reject: Waiter['reject']): void {
 
 /** Reads the only item of a call, after its handler has ended. */
 export function readOne(reader: Reader): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    let found = false
-    let only: unknown
-    const refuse = (what: string) =>
-      reject(
-        stackless('internal', `${reader.endpoint} yielded ${what}; one() takes exactly one`, {
-          endpoint: reader.endpoint,
-          instanceId: reader.instanceId,
-        }),
-      )
-    reader.consume({
-      item(item) {
-        if (item instanceof Response && !item.hasData) return
-        if (found) {
-          refuse('a second item')
-          reader.leave('a second item came where one was asked for')
-          return
-        }
-        found = true
-        only = item instanceof Response ? item.data() : item
-      },
-      end() {
-        if (found) resolve(only)
-        else if (reader.context.isStopped) reject(reader.context.refusal ?? stackless('cancelled', 'stopped'))
-        else refuse('no item')
-      },
-      fail: reject,
-    })
-  })
+  const promise = new Promise<unknown>(capture as Executor)
+  reader.consume(new OneConsumer(reader, captured.resolve as (item: unknown) => void, captured.reject))
+  return promise
+}
+
+type Executor = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
+
+class OneConsumer implements Consumer {
+  readonly #reader: Reader
+  readonly #resolve: (item: unknown) => void
+  readonly #reject: (error: unknown) => void
+  #found = false
+  #only: unknown
+
+  constructor(reader: Reader, resolve: (item: unknown) => void, reject: (error: unknown) => void) {
+    this.#reader = reader
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  item(item: unknown): void {
+    if (item instanceof Response && !item.hasData) return
+    if (this.#found) {
+      this.#refuse('a second item')
+      this.#reader.leave('a second item came where one was asked for')
+      return
+    }
+    this.#found = true
+    this.#only = item instanceof Response ? item.data() : item
+  }
+
+  end(): void {
+    const { context } = this.#reader
+    if (this.#found) this.#resolve(this.#only)
+    else if (context.isStopped) this.#reject(context.refusal ?? stackless('cancelled', 'stopped'))
+    else this.#refuse('no item')
+  }
+
+  fail(error: SluiceError): void {
+    this.#reject(error)
+  }
+
+  #refuse(what: string): void {
+    const { endpoint, instanceId } = this.#reader
+    this.#reject(
+      stackless('internal', `${endpoint} yielded ${what}; one() takes exactly one`, { endpoint, instanceId }),
+    )
+  }
 }
 
 /** Reads every item that has data. */

@@ -3,7 +3,8 @@
  * copy them with `isolate: 'clone'`.
  */
 import type { Call, Dispatch, Ending } from '../../core/call.ts'
-import { describe, SluiceError } from '../../core/error.ts'
+import type { SluiceError } from '../../core/error.ts'
+import { type OptionTable, readOptions } from '../../core/options.ts'
 import { copyItem, copyValue } from '../../wire/value.ts'
 import { MemoryHub } from './hub.ts'
 
@@ -14,21 +15,28 @@ export interface MemoryOptions {
   readonly isolate?: 'none' | 'clone'
 }
 
+export const MEMORY_OPTIONS: OptionTable<MemoryOptions> = {
+  hub: {
+    expects: 'a hub made by memoryHub()',
+    accepts: (value) => value instanceof MemoryHub,
+    defaultText: 'a hub of its own',
+    doc: 'Where runtimes of this process find each other.',
+  },
+  isolate: {
+    expects: 'none or clone',
+    accepts: (value) => value === 'none' || value === 'clone',
+    default: 'none',
+    doc: 'Whether requests and items go by reference, or are copied (and refused) as a process boundary would.',
+  },
+}
+
 export class MemoryTransport {
   readonly scheme = 'memory'
   readonly hub: MemoryHub
   readonly isolate: 'none' | 'clone'
 
-  constructor({ hub = new MemoryHub(), isolate = 'none' }: MemoryOptions = {}) {
-    if (!(hub instanceof MemoryHub)) {
-      throw new SluiceError('invalid_argument', `memory option hub is ${describe(hub)}; it must come from memoryHub()`)
-    }
-    if (isolate !== 'none' && isolate !== 'clone') {
-      throw new SluiceError(
-        'invalid_argument',
-        `memory option isolate is ${describe(isolate)}; it must be none or clone`,
-      )
-    }
+  constructor(options?: MemoryOptions) {
+    const { hub = new MemoryHub(), isolate = 'none' } = readOptions('memory', MEMORY_OPTIONS, options)
     this.hub = hub
     this.isolate = isolate
   }
