@@ -83,8 +83,6 @@ export class Actor implements RunHost {
     const checked = check(schema, call.request, 'invalid_argument', 'request', this.#where(call))
     if (!(checked instanceof Promise)) return this.#take(call, checked)
     return checked.then((request) => {
-      const { refusal } = call.context
-      if (refusal !== undefined) throw refusal
       this.#admit(call)
       return this.#take(call, request)
     })
@@ -101,7 +99,8 @@ export class Actor implements RunHost {
 
   /** Ends every call at once: their callers see `error`. What has not ended afterwards is an orphan. */
   cut(error: SluiceError): void {
-    for (const run of this.runs) run.context.kill(error)
+    // What waits first: a slot that becomes free meanwhile must not start it.
+    for (const run of [...this.#waiting.toArray(), ...this.#running.toArray()]) run.context.onKill(error)
   }
 
   /** Refuses every further call. */
@@ -172,8 +171,12 @@ export class Actor implements RunHost {
   }
 
   #take(call: Call, request: unknown): Source {
+    // The caller may have been killed, or its time be up, while its request was copied or checked.
+    const { refusal } = call.context
+    if (refusal !== undefined) throw refusal
     const now = this.#host.env.turn.begin()
     const run = new Run(this, call, request, now)
+    if (run.state === 'ended') return run
     if (this.#hasSlot(call)) {
       this.#running.add(run)
       run.start(now)

@@ -50,7 +50,8 @@ export function bindHandler(served: unknown, endpoint: string): BoundHandler {
     throw new SluiceError('invalid_argument', `serve takes a function or a stage object, not ${describe(served)}`)
   }
   const method = (served as Record<string, unknown>)[endpoint]
-  if (typeof method !== 'function') {
+  // `constructor` is a name like any other, but what every object inherits under it is a class.
+  if (typeof method !== 'function' || isClass(method as unknown)) {
     const name = served.constructor?.name ?? 'object'
     throw new SluiceError(
       'invalid_argument',
@@ -60,7 +61,7 @@ export function bindHandler(served: unknown, endpoint: string): BoundHandler {
   return { call: method.bind(served) as Handler, bare: false }
 }
 
-function isClass(value: unknown): value is { name: string } {
+function isClass(value: unknown): boolean {
   return typeof value === 'function' && Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false
 }
 
@@ -68,7 +69,13 @@ function isClass(value: unknown): value is { name: string } {
 export function iteratorOf(result: unknown): AsyncIterator<unknown> | undefined {
   if (result === null || (typeof result !== 'object' && typeof result !== 'function')) return undefined
   const make = (result as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator]
-  if (typeof make === 'function') return make.call(result)
+  if (typeof make === 'function') {
+    const iterator: unknown = make.call(result)
+    if (iterator === null || typeof iterator !== 'object') {
+      throw new TypeError(`the handler's result made ${describe(iterator)} where an iterator was due`)
+    }
+    return iterator as AsyncIterator<unknown>
+  }
   if (Object.prototype.toString.call(result) === '[object Generator]') return awaiting(result as Iterable<unknown>)
   return undefined
 }

@@ -12,7 +12,7 @@
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type Context, Dependant, type Hop } from '../core/context.ts'
 import type { Timer } from '../core/env.ts'
-import { isSluiceError, type SluiceError, thrownBy, type Where } from '../core/error.ts'
+import { describe, isSluiceError, type SluiceError, thrownBy, type Where } from '../core/error.ts'
 import { handlerChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import { isThenable, iteratorOf } from './handler.ts'
 
@@ -31,8 +31,8 @@ export interface RunHost {
   died(run: Run, thrown: unknown): void
 }
 
-/** Tries to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
-const MAX_RETURNS = 100
+/** Steps to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
+const MAX_UNWINDING = 100
 
 export class Run extends Dependant implements Source {
   readonly call: Call
@@ -127,7 +127,8 @@ export class Run extends Dependant implements Source {
         if (this.#killed) this.#unwind(this.#iterator, 0)
         else this.#step()
       } else if (isThenable(result)) {
-        result.then((settled) => this.#judge(settled), this.#threw)
+        // A thenable that is no promise may answer twice; what `resolve` makes of it answers once.
+        Promise.resolve(result).then((settled) => this.#judge(settled), this.#threw)
       } else {
         this.#single(result)
       }
@@ -150,7 +151,7 @@ export class Run extends Dependant implements Source {
     this.#stepping = true
     try {
       const next = iterator.next()
-      if (isThenable(next)) next.then(this.#stepped, this.#threw)
+      if (next instanceof Promise || isThenable(next)) next.then(this.#stepped, this.#threw)
       else this.#stepped(next)
     } catch (thrown) {
       this.#threw(thrown)
@@ -160,16 +161,31 @@ export class Run extends Dependant implements Source {
   readonly #stepped = (result: IteratorResult<unknown>): void => {
     this.#stepping = false
     if (this.state === 'ended') return
+    let done: boolean | undefined
+    let value: unknown
+    try {
+      // An iterator that is no generator may answer anything, and its getters may throw.
+      if (!isObject(result)) throw new TypeError(`next() of the handler's iterator answered ${describe(result)}`)
+      done = result.done
+      if (!done) value = result.value
+    } catch (thrown) {
+      return this.#threw(thrown)
+    }
     if (this.#killed) {
-      // return() waits behind this step and goes on from here; an iterator that has none is over now.
-      if (result.done || typeof this.#iterator?.return !== 'function') this.#end('cancelled', undefined)
-    } else if (result.done) {
+      if (done) this.#end('cancelled', undefined)
+      else this.#stoppedStepping()
+    } else if (done) {
       this.#returned()
     } else if (this.#host.checkItem === undefined) {
-      this.#yielded(result.value)
+      this.#yielded(value)
     } else {
-      this.#checked(result.value, (item) => this.#yielded(item))
+      this.#checked(value, (item) => this.#yielded(item))
     }
+  }
+
+  /** Killed during a step: return() waits behind it and goes on from here; what has no return() is over now. */
+  #stoppedStepping(): void {
+    if (typeof this.#iterator?.return !== 'function') this.#end('cancelled', undefined)
   }
 
   readonly #threw = (thrown: unknown): void => {
@@ -203,7 +219,7 @@ export class Run extends Dependant implements Source {
       checked.then(
         (settled) => {
           this.#stepping = false
-          if (this.#killed) return
+          if (this.#killed) return this.#stoppedStepping()
           then(settled)
         },
         (refusal) => this.#refuse(refusal),
@@ -241,40 +257,51 @@ export class Run extends Dependant implements Source {
   /** The item cannot be sent: the call fails, and the handler with it. */
   #refuse(refusal: unknown): void {
     this.#stepping = false
-    if (this.state === 'ended' || this.#killed) return
+    if (this.state === 'ended') return
+    if (this.#killed) return this.#stoppedStepping()
     this.#host.died(this, refusal)
     const error = thrownBy(refusal, this.where)
+    this.#error = error
     this.call.fail(error)
-    this.context.kill(error)
+    this.context.onKill(error)
+    // A single item has no iterator that would end by being left.
+    if (this.#iterator === undefined) this.#end('error', error)
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------
 
-  #unwind(iterator: AsyncIterator<unknown>, returns: number): void {
-    if (typeof iterator.return !== 'function') {
-      if (!this.#stepping) this.#end('cancelled', undefined)
-      return
-    }
+  /** Ends a generator. One that yields from its `finally` is led through to its end, though nobody gets the items. */
+  #unwind(iterator: AsyncIterator<unknown>, steps: number): void {
     try {
-      const returned = iterator.return()
-      if (!isThenable(returned)) return this.#end('cancelled', undefined)
-      returned.then((result) => {
-        if (result.done) this.#end('cancelled', undefined)
-        else if (returns < MAX_RETURNS) this.#unwind(iterator, returns + 1)
-      }, this.#threw)
+      if (typeof iterator.return !== 'function') {
+        if (!this.#stepping) this.#end('cancelled', undefined)
+        return
+      }
+      const stepped = steps === 0 || steps === MAX_UNWINDING ? iterator.return() : iterator.next()
+      if (!isThenable(stepped)) return this.#end('cancelled', undefined)
+      const unwound = Promise.resolve(stepped).then((result) => {
+        if (!isObject(result) || result.done) this.#end('cancelled', undefined)
+        else if (steps < MAX_UNWINDING) this.#unwind(iterator, steps + 1)
+      })
+      unwound.then(undefined, this.#threw)
     } catch (thrown) {
       this.#threw(thrown)
     }
   }
 
-  #end(ending: Ending, error: SluiceError | undefined): void {
+  #end(how: Ending, why: SluiceError | undefined): void {
     if (this.state === 'ended') return
     const started = this.state === 'running'
+    // A handler whose item was refused is unwound like a cancelled one, but that is not how its call ended.
+    const error = why ?? this.#error
+    const ending = error === undefined ? how : 'error'
     this.state = 'ended'
     this.#error = error
     this.#orphan?.cancel()
-    this.context.finish()
-    if (this.#wanted) {
+    // Not there yet if the caller was killed at the very moment the handler's context was made.
+    ;(this.context as Context | undefined)?.finish()
+    // A killed call ends at its caller by the kill itself, which may come after this.
+    if (this.#wanted && !this.#killed) {
       this.#wanted = false
       if (error !== undefined) this.call.fail(error)
       else this.call.end()
@@ -286,4 +313,8 @@ export class Run extends Dependant implements Source {
     }
     this.call.closed(ending)
   }
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

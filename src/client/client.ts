@@ -2,19 +2,19 @@
  * A client of one endpoint: picks an instance for each call, hands the call over, and gives back the stream. What
  * provably did not start goes to another instance by itself; what may have started is never repeated.
  */
-import type { Dispatch, OpenCalls, Source, Tap } from '../core/call.ts'
+import type { Dispatch, Source, Tap } from '../core/call.ts'
 import { Context, type ContextOptions } from '../core/context.ts'
 import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, isSluiceError, SluiceError } from '../core/error.ts'
-import { List } from '../core/list.ts'
 import type { MetadataInit } from '../core/metadata.ts'
 import { integer, MAX_PREFETCH, type OptionTable, unknownOption, type WaitOptions } from '../core/options.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import type { InstanceSet } from '../discovery/instance-set.ts'
 import { type Observable, observe, observeCall } from '../stream/observable.ts'
+import { type DroppedStreams, OpenCalls } from '../stream/open-calls.ts'
 import { type Load, Reader, readAll, readOne } from '../stream/reader.ts'
-import { type AbandonedStreams, ResponseStream } from '../stream/response-stream.ts'
+import { ResponseStream } from '../stream/response-stream.ts'
 import { createPick, type Pick, type PickState, type Router } from './pick.ts'
 import { MAX_ATTEMPTS, type RetryBudget, retryDelayMs } from './retry.ts'
 import { type WaitHost, waitForInstances } from './wait.ts'
@@ -68,7 +68,7 @@ export interface ClientHost extends WaitHost {
   readonly env: Env
   readonly set: InstanceSet
   readonly budget: RetryBudget
-  readonly streams: AbandonedStreams
+  readonly dropped: DroppedStreams
   /** The way to an instance, wherever it is. */
   dispatchTo(instance: Instance): Dispatch
   /** The tap for calls to an instance of another runtime. */
@@ -96,7 +96,7 @@ export class Client<Req = any, Item = any> {
   readonly #loads = new Map<string, Load>()
   readonly #waits = new Set<(error: SluiceError) => void>()
   /** @internal */
-  readonly openCalls: OpenCalls = new List()
+  readonly openCalls: OpenCalls
   #closed = false
 
   /** @internal */
@@ -108,6 +108,7 @@ export class Client<Req = any, Item = any> {
       random: () => host.env.random(),
       load: ({ instanceId }) => this.#loads.get(instanceId)?.open ?? 0,
     }
+    this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
     this.#plain = { env: host.env }
     this.#pick = createPick(router, state)
     this.#random = createPick('random', state)
@@ -213,7 +214,7 @@ export class Client<Req = any, Item = any> {
 
   #stream(reader: Reader): ResponseStream<Item> {
     const stream = new ResponseStream<Item>(reader)
-    this.#host.streams.watch(stream, reader)
+    this.openCalls.watch(reader, stream)
     return stream
   }
 
@@ -276,8 +277,8 @@ export class Client<Req = any, Item = any> {
     return source.then(
       (accepted) => {
         reader.accepted(accepted)
-        const dead = reader.context.refusal
-        if (dead !== undefined) throw dead
+        // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
+        if (reader.context.isKilled) throw reader.context.refusal
         return reader
       },
       (refusal) => {

@@ -10,7 +10,6 @@
  */
 import type { Context } from './context.ts'
 import type { SluiceError } from './error.ts'
-import type { Entry, List } from './list.ts'
 
 /** How a stream ended. `stopped`: well, after a polite stop. `cancelled`: by its caller, a kill or a deadline. */
 export type Ending = 'complete' | 'stopped' | 'cancelled' | 'error'
@@ -61,17 +60,4 @@ export interface Tap {
   started(call: Call): void
   item(call: Call, item: unknown): void
   ended(call: Call, ending: Ending, error: SluiceError | undefined): void
-}
-
-/** The open calls of a runtime, for shutdown and for `assertQuiet`. */
-export type OpenCalls = List<Entry & OpenCall>
-
-export interface OpenCall {
-  readonly endpoint: string
-  readonly context: Context
-  readonly since: number
-  /** True once the handler has ended and only items are left to be read. */
-  readonly isServed: boolean
-  /** Ends the call from this side. */
-  cut(error: SluiceError): void
 }

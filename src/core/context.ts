@@ -8,7 +8,7 @@
  *       └───────────kill──────────────────┘         live, stopped ──the handler ended──► ended
  */
 import { type Env, systemEnv, type Timer } from './env.ts'
-import { describe, SluiceError, stackless } from './error.ts'
+import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { Entry, List } from './list.ts'
 import { Metadata, type MetadataInit } from './metadata.ts'
 
@@ -370,7 +370,7 @@ export class Context extends Dependant {
     if (this.#state > STOPPED) return
     const extras = this.#extras
     if (extras !== undefined) {
-      if (extras.signal?.aborted) return this.onKill(bySignal(extras.signal))
+      if (extras.signal?.aborted) return this.onKill(this.#bySignal(extras.signal))
       if (extras.ownDeadline && this.#env.now() >= this.#deadline) return this.onKill(this.#tooLate())
     }
     if (this.#attached || this.#parent === undefined) return
@@ -391,7 +391,7 @@ export class Context extends Dependant {
     if (extras === undefined) return
     const { signal } = extras
     if (signal !== undefined) {
-      extras.onAbort = () => this.onKill(bySignal(signal))
+      extras.onAbort = () => this.onKill(this.#bySignal(signal))
       signal.addEventListener('abort', extras.onAbort, { once: true })
     }
     if (extras.ownDeadline) this.#arm(extras)
@@ -437,15 +437,20 @@ export class Context extends Dependant {
     return promise
   }
 
-  #because(what: 'stopped' | 'cancelled', reason: unknown): SluiceError {
+  /** The cancellation that `reason` is; any other error is only why, or a kill could pass for a retryable refusal. */
+  #because(what: string, reason: unknown): SluiceError {
     const origin = this.#origin()
-    if (reason instanceof SluiceError) return reason
+    if (isSluiceError(reason) && (reason.code === 'cancelled' || reason.code === 'deadline_exceeded')) return reason
     const why = reason === undefined ? '' : `: ${describe(reason)}`
     return stackless('cancelled', `${what} by ${origin}${why}`, {
       origin,
       hops: this.path.map((hop) => hop.endpoint),
       cause: reason,
     })
+  }
+
+  #bySignal({ reason }: AbortSignal): SluiceError {
+    return this.#because('cancelled by a signal', reason)
   }
 
   #tooLate(): SluiceError {
@@ -528,12 +533,6 @@ class Deferred {
   readonly promise: Promise<void> = new Promise((resolve) => {
     this.resolve = resolve
   })
-}
-
-function bySignal(signal: AbortSignal): SluiceError {
-  const { reason } = signal
-  const why = reason instanceof Error && reason.message !== '' ? `: ${describe(reason)}` : ''
-  return stackless('cancelled', `cancelled by a signal of client${why}`, { origin: 'client', cause: reason })
 }
 
 function checkSignal(signal: unknown): AbortSignal {

@@ -56,7 +56,10 @@ export function matchEndpoint(pattern: unknown): (path: string) => boolean {
       `pattern ${shown(pattern)} must be namespace.component.endpoint, each part a name or *`,
     )
   }
-  return (path) => path.split('.').every((part, index) => parts[index] === '*' || parts[index] === part)
+  return (path) => {
+    const names = path.split('.')
+    return names.length === 3 && names.every((name, index) => parts[index] === '*' || parts[index] === name)
+  }
 }
 
 function shown(value: unknown): string {

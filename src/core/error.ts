@@ -26,6 +26,8 @@ export const CODES = [
 /** One of gRPC's sixteen codes. */
 export type Code = (typeof CODES)[number]
 
+const KNOWN: ReadonlySet<string> = new Set(CODES)
+
 export interface SluiceErrorOptions {
   /** What led to this error; stays in this process. */
   readonly cause?: unknown
@@ -60,7 +62,7 @@ export class SluiceError extends Error {
   declare readonly details?: unknown
 
   constructor(code: Code, message: string, options: SluiceErrorOptions = {}) {
-    if (!CODES.includes(code)) {
+    if (!KNOWN.has(code)) {
       throw new SluiceError('invalid_argument', `code is ${describe(code)}; it must be one of ${CODES.join(', ')}`)
     }
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -71,7 +73,6 @@ export class SluiceError extends Error {
     if (options.instanceId !== undefined) this.instanceId = options.instanceId
     if (options.origin !== undefined) this.origin = options.origin
     if (options.details !== undefined) this.details = options.details
-    Object.defineProperty(this, 'name', { value: nameOf(code), configurable: true, writable: true })
   }
 
   /**
@@ -84,16 +85,28 @@ export class SluiceError extends Error {
   }
 }
 
+// On the prototype: an own property per error costs as much as the error.
+Object.defineProperty(SluiceError.prototype, 'name', {
+  get(this: SluiceError): string {
+    return nameOf(this.code)
+  },
+  set(this: SluiceError, value: string) {
+    Object.defineProperty(this, 'name', { value, configurable: true, writable: true })
+  },
+  configurable: true,
+})
+
 function nameOf(code: Code): string {
   if (code === 'cancelled') return 'AbortError'
   if (code === 'deadline_exceeded') return 'TimeoutError'
   return 'SluiceError'
 }
 
-/** `instanceof` that no hostile value can make throw. */
+/** `instanceof` that no hostile value can make throw, and that takes nothing for a SluiceError that is not whole. */
 export function isSluiceError(value: unknown): value is SluiceError {
   try {
-    return value instanceof SluiceError
+    if (!(value instanceof SluiceError)) return false
+    return CODES.includes(value.code) && typeof value.message === 'string' && Array.isArray(value.hops)
   } catch {
     return false
   }
@@ -111,7 +124,15 @@ export interface Where {
  * but never stays `retryable`: whatever refused a call further down, this handler had started.
  */
 export function thrownBy(thrown: unknown, where: Where): SluiceError {
-  if (!isSluiceError(thrown)) return new SluiceError('unknown', describe(thrown), { ...where, cause: thrown })
+  try {
+    if (isSluiceError(thrown)) return passedOn(thrown, where)
+  } catch {
+    // A SluiceError with a getter that throws is as unknown as anything else.
+  }
+  return new SluiceError('unknown', describe(thrown), { ...where, cause: thrown })
+}
+
+function passedOn(thrown: SluiceError, where: Where): SluiceError {
   if (thrown.endpoint !== undefined && !thrown.retryable) return thrown
   const { code, message, details, cause, origin } = thrown
   const copy = new SluiceError(code, message, {

@@ -23,21 +23,23 @@ export class Metadata {
 
   /** The first value of `key`. */
   get(key: string): MetadataValue | undefined {
-    return this.#values.get(key)?.[0]
+    const value = this.#values.get(key)?.[0]
+    return value === undefined ? undefined : copyOf(value)
   }
 
   /** Every value of `key`, in the order they were added. */
   getAll(key: string): MetadataValue[] {
-    return [...(this.#values.get(key) ?? [])]
+    return (this.#values.get(key) ?? []).map(copyOf)
   }
 
   /** Replaces what `key` had. @throws SluiceError `invalid_argument` for a key or value of another type. */
   set(key: string, value: MetadataValue | readonly MetadataValue[]): this {
-    const values = Array.isArray(value) ? value : [value]
-    this.#own().set(
-      checkKey(key),
-      values.map((each) => checkValue(key, each)),
-    )
+    const given = Array.isArray(value) ? value : [value]
+    checkKey(key)
+    const values = given.map((each) => checkValue(key, each))
+    // A key without values would count for nothing in what a call may carry.
+    if (values.length === 0) this.delete(key)
+    else this.#own().set(key, values)
     return this
   }
 
@@ -119,8 +121,11 @@ function checkKey(key: unknown): string {
 }
 
 function checkValue(key: string, value: unknown): MetadataValue {
-  if (typeof value === 'string') return value
-  // Copied, so that bytes changed later do not change what was set.
-  if (value instanceof Uint8Array) return Uint8Array.prototype.slice.call(value)
+  if (typeof value === 'string' || value instanceof Uint8Array) return copyOf(value)
   throw new SluiceError('invalid_argument', `metadata ${key} must be a string or bytes, not ${typeof value}`)
+}
+
+/** Bytes are copied going in and coming out: snapshots share them, and whoever changes theirs must change nobody else's. */
+function copyOf(value: MetadataValue): MetadataValue {
+  return typeof value === 'string' ? value : Uint8Array.prototype.slice.call(value)
 }

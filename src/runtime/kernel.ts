@@ -17,7 +17,7 @@ import { describe, SluiceError } from '../core/error.ts'
 import type { Discovery, Instance } from '../discovery/discovery.ts'
 import { InstanceSet } from '../discovery/instance-set.ts'
 import { MemoryDiscovery } from '../discovery/memory/index.ts'
-import { AbandonedStreams } from '../stream/response-stream.ts'
+import { type DroppedStreams, droppedStreams } from '../stream/open-calls.ts'
 import type { MemoryTransport } from '../transport/memory/index.ts'
 import { Reports, shown } from './events.ts'
 import type { RuntimeConfig } from './options.ts'
@@ -37,7 +37,7 @@ export class Kernel implements ActorHost {
   state: 'open' | 'draining' | 'closed' = 'open'
   /** Set by the runtime: what happens when a stage cannot be kept alive. */
   onEscalation: ((error: SluiceError) => void) | undefined
-  readonly #streams: AbandonedStreams
+  readonly #dropped: DroppedStreams
   readonly #sets = new Map<string, { readonly set: InstanceSet; readonly budget: RetryBudget; users: number }>()
   readonly #detach: () => void
   readonly #localDispatch: Dispatch
@@ -52,12 +52,10 @@ export class Kernel implements ActorHost {
     this.bus = new Bus(() => this.env.wall())
     this.#detach = transport.hub.attach(this.id, this.bus.dispatch)
     this.#localDispatch = transport.isolated(this.bus.dispatch)
-    this.#streams = new AbandonedStreams(
-      (run) => this.env.turn.defer(run),
-      ({ endpoint, context }) =>
-        this.reports.warn(
-          `a stream of ${endpoint} (context ${shown(context.id)}) was dropped without being read to its end; its call was cancelled`,
-        ),
+    this.#dropped = droppedStreams(({ endpoint, context }) =>
+      this.reports.warn(
+        `a stream of ${endpoint} (context ${shown(context.id)}) was dropped without being read to its end; its call was cancelled`,
+      ),
     )
   }
 
@@ -80,7 +78,7 @@ export class Kernel implements ActorHost {
       env: this.env,
       set,
       budget,
-      streams: this.#streams,
+      dropped: this.#dropped,
       waits: this.transport.hub.waits,
       waiter,
       dispatchTo: (instance) => this.#dispatchTo(instance),
@@ -114,10 +112,10 @@ export class Kernel implements ActorHost {
 
   died({ call, request }: Run, thrown: unknown, bare: boolean): void {
     const { endpoint, instanceId, context } = call
-    const hint = bare && thrown instanceof TypeError ? ' (served without its stage? pass the object)' : ''
-    const name = thrown instanceof Error ? `${describe(thrown.name)}: ` : ''
+    const name = errorName(thrown)
+    const hint = bare && name === 'TypeError' ? ' (served without its stage? pass the object)' : ''
     this.reports.warn(
-      `a handler of ${endpoint} died: ${name}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${shown(request)})`,
+      `a handler of ${endpoint} died: ${name === undefined ? '' : `${name}: `}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${shown(request)})`,
     )
     this.reports.emit('handler-failed', {
       endpoint,
@@ -173,5 +171,14 @@ export class Kernel implements ActorHost {
     if (entry === undefined || --entry.users > 0) return
     this.#sets.delete(path)
     entry.set.close()
+  }
+}
+
+/** The name of an error. Total: whatever is thrown, asking for it must not throw again. */
+function errorName(thrown: unknown): string | undefined {
+  try {
+    return thrown instanceof Error ? describe(thrown.name) : undefined
+  } catch {
+    return undefined
   }
 }

@@ -5,12 +5,13 @@
  *
  *     opening ──accepted──► open ──end, fail, kill, leave──► over         the handler's own end is heard as `closed`
  */
-import type { Call, Ending, OpenCall, OpenCalls, Source, Tap } from '../core/call.ts'
+import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type Context, Dependant } from '../core/context.ts'
 import type { Env } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import { Response, toResponse } from '../core/response.ts'
 import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
+import type { OpenCall, OpenCalls } from './open-calls.ts'
 
 /** Receives what a reader reads, when it is pushed instead of awaited. */
 export interface Consumer {
@@ -55,6 +56,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   readonly context: Context
   readonly prefetch: number
   readonly since: number
+  holder: object | undefined
   /** The client's count of open calls to the instance; one less when the handler has really ended. */
   load: Load | undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
@@ -63,7 +65,11 @@ export class Reader extends Dependant implements Call, OpenCall {
   readonly #openCalls: OpenCalls
   #source: Source | undefined
   #consumer: Consumer | undefined
-  #waiters: Waiter[] = []
+  /** Who waits for the next item; those behind are queued. Fields, because there is hardly ever more than one. */
+  #resolve: Waiter['resolve'] | undefined
+  #reject: Waiter['reject'] | undefined
+  #bare = false
+  #queue: Waiter[] | undefined
   #wants = 0
   /** A pull is unanswered, or waits for the next turn. */
   #busy = false
@@ -118,7 +124,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   abandon(): boolean {
     if (this.#over) return false
     this.#abandoned = true
-    if (this.#waiters.length === 0 && this.#consumer === undefined) this.leave('the stream was dropped before its end')
+    if (this.#resolve === undefined && this.#consumer === undefined) this.leave('the stream was dropped before its end')
     return true
   }
 
@@ -131,7 +137,14 @@ export class Reader extends Dependant implements Call, OpenCall {
       return Promise.reject(error)
     }
     const promise = new Promise<IteratorResult<unknown>>(capture)
-    this.#waiters.push({ resolve: captured.resolve, reject: captured.reject, bare })
+    if (this.#resolve === undefined) {
+      this.#resolve = captured.resolve
+      this.#reject = captured.reject
+      this.#bare = bare
+    } else {
+      this.#queue ??= []
+      this.#queue.push({ resolve: captured.resolve, reject: captured.reject, bare })
+    }
     this.#wants++
     this.#pull()
     return promise
@@ -238,45 +251,43 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.#pull()
   }
 
+  /** Answers whoever waits longest; an annotation without data is not for somebody who wants bare items. */
   #hand(item: unknown): void {
-    const waiter = this.#waiters[0] as Waiter
-    if (!waiter.bare) {
-      this.#waiters.shift()
-      return waiter.resolve({ done: false, value: toResponse(item) })
+    if (this.#bare && item instanceof Response) {
+      if (item.hasData) this.#answer({ done: false, value: item.data() })
+      else this.#wants++
+    } else {
+      this.#answer({ done: false, value: this.#bare ? item : toResponse(item) })
     }
-    if (!(item instanceof Response)) {
-      this.#waiters.shift()
-      return waiter.resolve({ done: false, value: item })
-    }
-    if (item.hasData) {
-      this.#waiters.shift()
-      return waiter.resolve({ done: false, value: item.data() })
-    }
-    this.#wants++
+  }
+
+  #answer(result: IteratorResult<unknown>): void {
+    const resolve = this.#resolve as Waiter['resolve']
+    const next = this.#queue?.shift()
+    this.#resolve = next?.resolve
+    this.#reject = next?.reject
+    if (next !== undefined) this.#bare = next.bare
+    resolve(result)
   }
 
   /** The one way from open to over. */
   #settle(ending: Ending, error: SluiceError | undefined): void {
     this.#over = true
     this.#ending = ending
-    const waiters = this.#waiters
-    this.#waiters = []
     this.#wants = 0
+    if (this.#source !== undefined) this.#ended(ending, error)
     const consumer = this.#consumer
     this.#consumer = undefined
-    if (this.#source !== undefined) this.#ended(ending, error)
-    let rest = error
-    if (waiters.length > 0) {
-      // One next() hears of the error; those behind it hear that the stream is over.
-      for (const [index, waiter] of waiters.entries()) {
-        if (index === 0 && rest !== undefined) waiter.reject(rest)
-        else waiter.resolve(DONE)
-      }
-      rest = undefined
+    if (consumer !== undefined) {
+      if (error === undefined) consumer.end()
+      else consumer.fail(error)
+    } else if (this.#resolve === undefined) {
+      this.#error = error
+    } else if (error !== undefined) {
+      // One next() hears of an error, by being rejected first; those behind it hear that the stream is over.
+      this.#reject?.(error)
     }
-    if (consumer === undefined) this.#error = rest
-    else if (rest !== undefined) consumer.fail(rest)
-    else consumer.end()
+    while (this.#resolve !== undefined) this.#answer(DONE)
   }
 
   #ended(ending: Ending, error: SluiceError | undefined): void {

@@ -153,29 +153,3 @@ class StreamIterator<Value> implements AsyncIterableIterator<Value> {
     return this.stream.throw(error) as Promise<IteratorResult<never, undefined>>
   }
 }
-
-/** Tells when streams that nobody holds any more were never read to their end. */
-export class AbandonedStreams {
-  readonly #registry: FinalizationRegistry<Reader>
-  #young: (readonly [ResponseStream, Reader])[] = []
-  readonly #defer: (run: () => void) => void
-
-  constructor(defer: (run: () => void) => void, report: (reader: Reader) => void) {
-    this.#defer = defer
-    this.#registry = new FinalizationRegistry((reader) => {
-      if (reader.abandon()) report(reader)
-    })
-  }
-
-  /** Most streams end within a turn; only those that do not pay for being watched. */
-  watch(stream: ResponseStream, reader: Reader): void {
-    if (this.#young.length === 0) this.#defer(this.#turnOver)
-    this.#young.push([stream, reader])
-  }
-
-  readonly #turnOver = () => {
-    const young = this.#young
-    this.#young = []
-    for (const [stream, reader] of young) if (!reader.isOver) this.#registry.register(stream, reader)
-  }
-}
