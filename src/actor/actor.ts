@@ -12,7 +12,7 @@ import type { Context, Hop } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError, stackless, type Where } from '../core/error.ts'
 import { List } from '../core/list.ts'
-import { Response, toResponse } from '../core/response.ts'
+import { isResponse, Response, toResponse } from '../core/response.ts'
 import { check, type StandardSchema } from '../core/schema.ts'
 import type { BoundHandler } from './handler.ts'
 import { Run, type RunHost } from './run.ts'
@@ -224,6 +224,6 @@ function checkData(schema: StandardSchema, item: unknown, where: Where): unknown
   const response = toResponse(item)
   if (!response.hasData) return item
   const checked = check(schema, response.data(), 'internal', 'item', where)
-  const again = (data: unknown) => (item instanceof Response ? new Response(data, item.annotations) : data)
+  const again = (data: unknown) => (isResponse(item) ? new Response(data, item.annotations) : data)
   return checked instanceof Promise ? checked.then(again) : again(checked)
 }

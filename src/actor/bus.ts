@@ -7,7 +7,7 @@ import { Observable, type Subscriber } from 'rxjs'
 import type { Call, Dispatch, Ending, Tap } from '../core/call.ts'
 import { matchEndpoint } from '../core/endpoint-id.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
-import { Response } from '../core/response.ts'
+import { isResponse } from '../core/response.ts'
 import type { Actor } from './actor.ts'
 
 interface EventBase {
@@ -132,7 +132,7 @@ class BusTap implements Tap {
   }
 
   item(call: Call, item: unknown): void {
-    this.#emit({ ...this.#base(call), type: 'item', item: item instanceof Response ? item.data() : item })
+    this.#emit({ ...this.#base(call), type: 'item', item: isResponse(item) ? item.data() : item })
   }
 
   ended(call: Call, ending: Ending, error: SluiceError | undefined): void {

@@ -45,6 +45,7 @@ export class Run extends Dependant implements Source {
   #iterator: AsyncIterator<unknown> | undefined
   #items: unknown[] | undefined
   #stepping = false
+  #runsAhead = false
   #wanted = false
   #killed = false
   #error: SluiceError | undefined
@@ -151,7 +152,8 @@ export class Run extends Dependant implements Source {
     this.#stepping = true
     try {
       const next = iterator.next()
-      if (next instanceof Promise || isThenable(next)) next.then(this.#stepped, this.#threw)
+      if (next instanceof Promise) next.then(this.#stepped, this.#threw)
+      else if (isThenable(next)) Promise.resolve(next).then(this.#stepped, this.#threw)
       else this.#stepped(next)
     } catch (thrown) {
       this.#threw(thrown)
@@ -251,7 +253,16 @@ export class Run extends Dependant implements Source {
 
   /** Keeps up to `prefetch` items ready; with 1, the default, the next pull resumes the generator. */
   #runAhead(): void {
-    if (this.call.prefetch > 1 && (this.#items?.length ?? 0) < this.call.prefetch) this.#step()
+    const { prefetch } = this.call
+    if (prefetch === 1 || this.#runsAhead) return
+    // A loop: an iterator whose next() gives plain results comes back here from within the step.
+    this.#runsAhead = true
+    while ((this.#items?.length ?? 0) < prefetch && this.#canStep) this.#step()
+    this.#runsAhead = false
+  }
+
+  get #canStep(): boolean {
+    return !this.#stepping && !this.#killed && this.#iterator !== undefined && this.state === 'running'
   }
 
   /** The item cannot be sent: the call fails, and the handler with it. */
@@ -294,7 +305,7 @@ export class Run extends Dependant implements Source {
     const started = this.state === 'running'
     // A handler whose item was refused is unwound like a cancelled one, but that is not how its call ended.
     const error = why ?? this.#error
-    const ending = error === undefined ? how : 'error'
+    const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
     this.#error = error
     this.#orphan?.cancel()

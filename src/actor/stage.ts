@@ -5,7 +5,7 @@
  *     new ──initialize──► ready ──run rejects──► restarting ──dispose, backoff, initialize──► ready
  *                           └──last endpoint closed──► disposed          └ fourth failure in 30 s: escalates
  */
-import type { Env } from '../core/env.ts'
+import type { Env, Timer } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
 
 /** The methods of a stage that the runtime calls; each may be missing. */
@@ -24,12 +24,15 @@ export interface StageHost {
   resume(restart: number): Promise<void>
   /** The stage cannot be kept alive. */
   escalate(error: SluiceError): void
+  warn(line: string): void
 }
 
 /** Restarts within `RESTART_WINDOW_MS` before a stage escalates, as in an OTP supervisor's restart intensity. */
 const MAX_RESTARTS = 3
 const RESTART_WINDOW_MS = 30_000
 const FIRST_BACKOFF_MS = 100
+/** Time that `run` has to heed its signal, and `dispose` to return, before closing goes on without them. */
+const GRACE_MS = 5_000
 
 export class Stage {
   readonly name: string
@@ -64,8 +67,8 @@ export class Stage {
   dispose(): Promise<void> {
     this.#closing.abort(new SluiceError('cancelled', `${this.name} is being closed`))
     this.#disposed ??= (async () => {
-      await this.#running
-      await this.#dispose()
+      if (this.#running !== undefined) await this.#inTime(this.#running, 'run, whose signal has fired,')
+      await this.#inTime(this.#dispose(), 'dispose')
     })()
     return this.#disposed
   }
@@ -119,7 +122,7 @@ export class Stage {
       this.#restarts.push(now)
       const attempt = this.#restarts.length
       try {
-        await this.#dispose()
+        await this.#inTime(this.#dispose(), 'dispose')
         await this.#backoff(FIRST_BACKOFF_MS * 2 ** (attempt - 1))
         if (this.#closing.signal.aborted) return false
         await this.#initialise(runtime)
@@ -130,6 +133,23 @@ export class Stage {
           cause: thrown,
         })
       }
+    }
+  }
+
+  /** Waits for one of the stage's methods, but not for ever: a stage that hangs must not keep a runtime from closing. */
+  async #inTime(work: Promise<void>, method: string): Promise<void> {
+    let timer: Timer | undefined
+    const late = new Promise<true>((resolve) => {
+      const what = `${method} of ${this.name}`
+      timer = this.#host.env.timer(GRACE_MS, () => resolve(true), { what, keepAlive: true })
+    })
+    try {
+      if ((await Promise.race([work, late])) !== true) return
+      this.#host.warn(
+        `${method} of ${this.name} has not returned within ${GRACE_MS} ms; it is not waited for any longer`,
+      )
+    } finally {
+      timer?.cancel()
     }
   }
 

@@ -97,6 +97,8 @@ export class Client<Req = any, Item = any> {
   readonly #waits = new Set<(error: SluiceError) => void>()
   /** @internal */
   readonly openCalls: OpenCalls
+  /** Calls that no instance has taken yet. */
+  readonly #opening = new Set<Reader>()
   #closed = false
 
   /** @internal */
@@ -163,6 +165,7 @@ export class Client<Req = any, Item = any> {
   /** A cold Observable: every subscription makes a call, and unsubscribing cancels it. */
   observable(request: Req, options: CallOptions = NO_OPTIONS): Observable<Item> {
     return observeCall<Item>(() => {
+      checkOptions(options)
       const context = options.context?.child() ?? new Context({ env: this.#host.env })
       const opened = (async () => this.#open(request, { ...options, context }, this.#pick))()
       return { opened, cancel: () => context.kill('the subscriber left') }
@@ -207,6 +210,7 @@ export class Client<Req = any, Item = any> {
   shut(error: SluiceError): void {
     if (this.#closed) return
     this.#closed = true
+    for (const call of this.#opening) call.cut(error)
     for (const call of this.openCalls.toArray()) if (!call.isServed) call.cut(error)
     for (const fail of [...this.#waits]) fail(error)
     this.#host.onClose(this as Client)
@@ -219,7 +223,8 @@ export class Client<Req = any, Item = any> {
   }
 
   #refusal(): SluiceError | undefined {
-    if (!this.#closed) return this.#host.refusal()
+    const refusal = this.#host.refusal()
+    if (refusal !== undefined || !this.#closed) return refusal
     return new SluiceError('failed_precondition', `the client of ${this.endpoint} is closed`, {
       endpoint: this.endpoint,
     })
@@ -229,19 +234,15 @@ export class Client<Req = any, Item = any> {
     const host = this.#host
     const refusal = this.#refusal()
     if (refusal !== undefined) throw refusal
-    if (options !== NO_OPTIONS) checkNames(options)
+    if (options !== NO_OPTIONS) checkOptions(options)
     const { prefetch = 1, context: parent } = options
-    if (prefetch !== 1) checkPrefetch(prefetch)
-    if (parent !== undefined && !(parent instanceof Context)) {
-      throw new SluiceError('invalid_argument', `call option context is ${describe(parent)}; it must be a Context`)
-    }
     const context = Context.forCall(
       parent,
       host.newCallId(),
       options === NO_OPTIONS ? this.#plain : contextOptions(options, host.env),
     )
     const dead = context.refusal
-    if (dead !== undefined) throw dead
+    if (dead !== undefined) return refuse(host.env, dead)
     context.checkMetadata()
     host.budget.earn()
     const reader = new Reader({
@@ -258,6 +259,8 @@ export class Client<Req = any, Item = any> {
   #attempt(reader: Reader, call: Attempt): Reader | Promise<Reader> {
     const instance = this.#choose(reader, call)
     if (instance === undefined) return this.#unroutable(reader)
+    // A router is the user's code, and may have ended the very call it routes.
+    if (reader.isOver) throw reader.context.refusal
     const load = this.#loadOf(instance.instanceId)
     load.open++
     reader.instanceId = instance.instanceId
@@ -274,11 +277,9 @@ export class Client<Req = any, Item = any> {
       reader.accepted(source)
       return reader
     }
-    return source.then(
+    const answer = source.then(
       (accepted) => {
         reader.accepted(accepted)
-        // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
-        if (reader.context.isKilled) throw reader.context.refusal
         return reader
       },
       (refusal) => {
@@ -286,6 +287,21 @@ export class Client<Req = any, Item = any> {
         return this.#refused(reader, call, instance, refusal)
       },
     )
+    return this.#opened(reader, answer)
+  }
+
+  /** Waits for an instance to take the call, but no longer than its caller does. */
+  async #opened(reader: Reader, answer: Promise<Reader>): Promise<Reader> {
+    const { context } = reader
+    this.#opening.add(reader)
+    try {
+      // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
+      await Promise.race([answer, context.killed])
+      if (context.isKilled) throw context.refusal
+      return reader
+    } finally {
+      this.#opening.delete(reader)
+    }
   }
 
   #choose(reader: Reader, { pick, only, parent, tried }: Attempt): Instance | undefined {
@@ -309,15 +325,25 @@ export class Client<Req = any, Item = any> {
     if (refusal.retryable && refusal.code === 'unavailable') this.#set.avoid(instance.instanceId)
     const tried = (call.tried ?? new Set()).add(instance.instanceId)
     const others = this.#set.routable.some(({ instanceId }) => !tried.has(instanceId))
-    if (!refusal.retryable || call.only !== undefined || call.attempt >= MAX_ATTEMPTS || !others || !budget.spend()) {
+    if (
+      reader.isOver ||
+      !refusal.retryable ||
+      call.only !== undefined ||
+      call.attempt >= MAX_ATTEMPTS ||
+      !others ||
+      !budget.spend()
+    ) {
       reader.refused()
-      throw refusal
+      return refuse(env, refusal)
     }
+    this.#opening.add(reader)
     try {
       await reader.context.sleep(retryDelayMs(call.attempt, env.random()))
     } catch (cancelled) {
       reader.refused()
       throw isSluiceError(cancelled) ? cancelled : refusal
+    } finally {
+      this.#opening.delete(reader)
     }
     return this.#attempt(reader, { ...call, tried, attempt: call.attempt + 1 })
   }
@@ -325,10 +351,9 @@ export class Client<Req = any, Item = any> {
   async #unroutable(reader: Reader): Promise<Reader> {
     reader.refused()
     const known = new Set((await this.#host.known()).map(formatEndpoint))
-    throw new SluiceError('unavailable', `no instance of ${this.endpoint}: ${knownText(this.endpoint, known)}`, {
-      endpoint: this.endpoint,
-      retryable: true,
-    })
+    const message = `no instance of ${this.endpoint}: ${knownText(this.endpoint, known)}`
+    const refusal = new SluiceError('unavailable', message, { endpoint: this.endpoint, retryable: true })
+    return refuse(this.#host.env, refusal)
   }
 
   #loadOf(instanceId: string): Load {
@@ -353,11 +378,28 @@ interface Attempt {
   readonly attempt: number
 }
 
+/** Refusals are answered in the same turn, but not without end: whoever tries for ever lets the rest of the process work. */
+function refuse(env: Env, refusal: SluiceError): Promise<never> {
+  return new Promise((_, reject) => {
+    if (env.turn.spend()) env.turn.defer(() => reject(refusal))
+    else reject(refusal)
+  })
+}
+
 function contextOptions({ signal, timeoutMs, metadata }: CallOptions, env: Env): ContextOptions {
   return { env, signal, timeoutMs, ...(metadata !== undefined && { metadata }) }
 }
 
-function checkNames(options: CallOptions): void {
+/** What nobody else checks; the rest is checked by the context made of it. */
+function checkOptions(options: CallOptions): void {
+  if (options === null || typeof options !== 'object') {
+    throw new SluiceError('invalid_argument', `the options of call are ${describe(options)}; they must be an object`)
+  }
+  const { prefetch = 1, context } = options
+  if (prefetch !== 1) checkPrefetch(prefetch)
+  if (context !== undefined && !(context instanceof Context)) {
+    throw new SluiceError('invalid_argument', `call option context is ${describe(context)}; it must be a Context`)
+  }
   for (const name in options) {
     if (!Object.hasOwn(CALL_OPTIONS, name)) throw unknownOption('call', name, Object.keys(CALL_OPTIONS))
   }

@@ -9,6 +9,7 @@
  */
 import { type Env, systemEnv, type Timer } from './env.ts'
 import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
+import { follow, unfollow, whenSettled } from './follow.ts'
 import { Entry, List } from './list.ts'
 import { Metadata, type MetadataInit } from './metadata.ts'
 
@@ -162,14 +163,14 @@ export class Context extends Dependant {
   stop(reason?: unknown): void {
     this.#refresh()
     if (this.#state !== LIVE) return
-    this.onStop(this.#because('stopped', reason))
+    this.onStop(this.#because('stopped by', reason))
   }
 
   /** Ends everything under this context at once: nothing more is delivered. */
   kill(reason?: unknown): void {
     this.#refresh()
     if (this.#state > STOPPED) return
-    this.onKill(this.#because('cancelled', reason))
+    this.onKill(this.#because('cancelled by', reason))
   }
 
   /** A context below this one, with metadata of its own: stopping or killing it leaves this one alone. */
@@ -189,7 +190,7 @@ export class Context extends Dependant {
    * killed.
    */
   sleep(delayMs: number): Promise<void> {
-    if (!(delayMs >= 0 && delayMs < 2 ** 31)) {
+    if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < 2 ** 31)) {
       throw new SluiceError(
         'invalid_argument',
         `delayMs is ${describe(delayMs)}; it must be a number from 0 to 2147483647`,
@@ -211,7 +212,8 @@ export class Context extends Dependant {
   race<T>(promise: PromiseLike<T>): Promise<T> {
     return this.#interruptible<T>((waiter) => {
       // Also when the wait has been refused: the promise's own rejection then has no other listener.
-      promise.then(
+      waiter.cleanup = whenSettled(
+        promise,
         (value) => waiter.settle(() => waiter.resolve(value)),
         (error) => waiter.settle(() => waiter.reject(error)),
       )
@@ -387,12 +389,14 @@ export class Context extends Dependant {
     if (this.#state > STOPPED) return
     this.#attached = true
     this.#parent?.add(this)
+    // The parent may have found itself too late in the meantime, and this one with it.
+    if (!this.#attached) return
     const extras = this.#extras
     if (extras === undefined) return
     const { signal } = extras
     if (signal !== undefined) {
       extras.onAbort = () => this.onKill(this.#bySignal(signal))
-      signal.addEventListener('abort', extras.onAbort, { once: true })
+      follow(signal, extras.onAbort)
     }
     if (extras.ownDeadline) this.#arm(extras)
   }
@@ -413,7 +417,7 @@ export class Context extends Dependant {
     this.#parent?.remove(this)
     const extras = this.#extras
     if (extras === undefined) return
-    if (extras.onAbort !== undefined) extras.signal?.removeEventListener('abort', extras.onAbort)
+    if (extras.signal !== undefined && extras.onAbort !== undefined) unfollow(extras.signal, extras.onAbort)
     extras.timer?.cancel()
     extras.timer = undefined
   }
@@ -432,9 +436,18 @@ export class Context extends Dependant {
     promise.catch(() => {})
     const { refusal } = this
     if (refusal === undefined) this.add(waiter as Waiter<unknown>)
+    else waiter.settle(() => this.#refuse(waiter, refusal))
     begin(waiter)
-    if (refusal !== undefined) waiter.settle(() => waiter.reject(refusal))
+    // Refused, or interrupted by being added, because time was up just then: nothing stays of what was begun.
+    if (waiter.isSettled) waiter.cleanup?.()
     return promise
+  }
+
+  /** In the same turn, but not without end: a handler that does not heed its end must not stop the event loop. */
+  #refuse(waiter: { reject(error: unknown): void }, refusal: SluiceError): void {
+    const { turn } = this.#env
+    if (turn.spend()) turn.defer(() => waiter.reject(refusal))
+    else waiter.reject(refusal)
   }
 
   /** The cancellation that `reason` is; any other error is only why, or a kill could pass for a retryable refusal. */
@@ -442,7 +455,7 @@ export class Context extends Dependant {
     const origin = this.#origin()
     if (isSluiceError(reason) && (reason.code === 'cancelled' || reason.code === 'deadline_exceeded')) return reason
     const why = reason === undefined ? '' : `: ${describe(reason)}`
-    return stackless('cancelled', `${what} by ${origin}${why}`, {
+    return stackless('cancelled', `${what} ${origin}${why}`, {
       origin,
       hops: this.path.map((hop) => hop.endpoint),
       cause: reason,
@@ -450,7 +463,7 @@ export class Context extends Dependant {
   }
 
   #bySignal({ reason }: AbortSignal): SluiceError {
-    return this.#because('cancelled by a signal', reason)
+    return this.#because('cancelled by a signal of', reason)
   }
 
   #tooLate(): SluiceError {
@@ -509,6 +522,10 @@ class Waiter<T> extends Dependant {
       this.resolve = resolve as (value: T | PromiseLike<T>) => void
       this.reject = reject
     })
+  }
+
+  get isSettled(): boolean {
+    return this.#settled
   }
 
   settle(how: () => void): void {

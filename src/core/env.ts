@@ -54,7 +54,16 @@ export class Turn {
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []
-    for (const run of waiting) run()
+    let ran = 0
+    try {
+      while (ran < waiting.length && this.#spent < TURN_ITEMS) waiting[ran++]?.()
+    } finally {
+      // Whoever used the turn up stands behind those who have not had theirs, or they would wait for as long as it lasts.
+      if (ran < waiting.length) {
+        this.#waiting = [...waiting.slice(ran), ...this.#waiting]
+        this.begin()
+      }
+    }
   }
 
   constructor(now: () => number, immediate: (run: () => void) => void) {
@@ -126,8 +135,8 @@ export class TrackedEnv implements Env {
   constructor(env: Env) {
     this.#env = env
     this.turn = env.turn
-    this.now = env.now
-    this.random = env.random
+    this.now = env.now.bind(env)
+    this.random = env.random.bind(env)
   }
 
   get openTimers(): Iterable<OpenTimer> {

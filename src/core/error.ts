@@ -179,8 +179,31 @@ function text(value: unknown): string {
     const message = value.message
     return typeof message === 'string' && message !== '' ? message : String(value.name)
   }
-  if (value !== null && typeof value === 'object') return JSON.stringify(value) ?? Object.prototype.toString.call(value)
+  if (value !== null && typeof value === 'object') return json(value) ?? Object.prototype.toString.call(value)
   return String(value)
+}
+
+/** How many values of an object `describe` looks at, and how many of one array. */
+const MAX_VALUES = 256
+const MAX_ELEMENTS = 64
+
+/** JSON of an object, of which only the beginning will be shown: it may be megabytes of bytes, or a list without end. */
+function json(value: object): string | undefined {
+  if (ArrayBuffer.isView(value)) return sizeOf(value)
+  let left = MAX_VALUES
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, converted: unknown) {
+    if (left-- <= 0) return undefined
+    const each = this[key]
+    if (ArrayBuffer.isView(each)) return sizeOf(each)
+    if (typeof converted === 'string') return cut(converted)
+    if (typeof converted === 'bigint') return `${converted}n`
+    if (!Array.isArray(converted) || converted.length <= MAX_ELEMENTS) return converted
+    return [...converted.slice(0, MAX_ELEMENTS), `… ${converted.length - MAX_ELEMENTS} more`]
+  })
+}
+
+function sizeOf(view: ArrayBufferView): string {
+  return `${view.constructor.name} of ${view.byteLength} bytes`
 }
 
 function cut(line: string): string {

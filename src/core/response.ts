@@ -47,7 +47,15 @@ export class Response<Item = unknown> {
   get annotations(): Annotations | undefined {
     return this.#annotations
   }
+
+  /** @internal */
+  static is(value: unknown): value is Response {
+    return typeof value === 'object' && value !== null && #data in value
+  }
 }
+
+/** Whether a handler yielded a response; unlike `instanceof`, no value can make this throw. */
+export const isResponse: (value: unknown) => value is Response = Response.is
 
 /** What a caller receives of what a handler yields. */
 export type Data<Yielded> = Yielded extends Response<infer Item> ? Item : Yielded
@@ -57,12 +65,11 @@ export type Data<Yielded> = Yielded extends Response<infer Item> ? Item : Yielde
  * @throws SluiceError `invalid_argument` for annotations of another type.
  */
 export function annotate<Item>(data: Item, annotations: Annotations): Response<Item> {
-  const { id, event, comments } = annotations
-  const strings = [id, event, ...(comments ?? [])]
-  if (
-    (comments !== undefined && !Array.isArray(comments)) ||
-    !strings.every((s) => s === undefined || typeof s === 'string')
-  ) {
+  const { id, event, comments } = annotations ?? {}
+  const isText = (value: unknown) => typeof value === 'string'
+  const isGiven = annotations !== null && typeof annotations === 'object'
+  const areStrings = [id, event].every((value) => value === undefined || isText(value))
+  if (!isGiven || !areStrings || (comments !== undefined && !(Array.isArray(comments) && comments.every(isText)))) {
     throw new SluiceError(
       'invalid_argument',
       'annotate takes id and event as strings and comments as an array of strings',
@@ -77,5 +84,5 @@ export function annotate<Item>(data: Item, annotations: Annotations): Response<I
 
 /** The response to send for what a handler yielded. */
 export function toResponse(yielded: unknown): Response {
-  return yielded instanceof Response ? yielded : new Response(yielded)
+  return isResponse(yielded) ? yielded : new Response(yielded)
 }

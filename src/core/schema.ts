@@ -2,7 +2,7 @@
  * Checking values with any validator that speaks Standard Schema v1 (https://standardschema.dev): zod, valibot, arktype.
  * The types are those of the specification, declared here so that no validator is a dependency.
  */
-import { type Code, describe, SluiceError, type Where } from './error.ts'
+import { type Code, describe, SluiceError, thrownBy, type Where } from './error.ts'
 
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -35,9 +35,20 @@ export function isStandardSchema(value: unknown): value is StandardSchema {
  * @throws SluiceError with `code`, naming the paths that failed; `details.issues` has them as data.
  */
 export function check(schema: StandardSchema, value: unknown, code: Code, what: string, where: Where): unknown {
-  const result = schema['~standard'].validate(value)
-  if (result instanceof Promise) return result.then((settled) => judge(settled, code, what, where))
-  return judge(result, code, what, where)
+  // A validator may throw too, and anything; what `judge` throws is passed on as it is.
+  const failed = (thrown: unknown): never => {
+    throw thrownBy(thrown, where)
+  }
+  try {
+    const result = schema['~standard'].validate(value)
+    // Not `instanceof`: the promise of a validator may be of another realm, or none of the language's.
+    if (!('then' in result)) return judge(result, code, what, where)
+    return Promise.resolve(result)
+      .then((settled) => judge(settled, code, what, where))
+      .catch(failed)
+  } catch (thrown) {
+    return failed(thrown)
+  }
 }
 
 function judge(result: StandardResult<unknown>, code: Code, what: string, where: Where): unknown {

@@ -38,7 +38,7 @@ export class WaitGraph {
     const wait: Wait = { target, fail }
     stage.waits.add(wait)
     const circle = this.#circle(stage, target, [stage])
-    if (circle !== undefined) {
+    if (circle !== undefined && circle !== CAUGHT) {
       const names = [...circle.map((each) => nameOf(each)), nameOf(stage)].join(' → ')
       for (const [index, member] of circle.entries()) {
         const next = circle[index + 1] ?? stage
@@ -52,25 +52,35 @@ export class WaitGraph {
   }
 
   /** The way from `target` back to the beginning of `way`, if everything that will serve `target` is caught in it. */
-  #circle(start: Initialising, target: string, way: readonly Initialising[]): readonly Initialising[] | undefined {
+  #circle(start: Initialising, target: string, way: readonly Initialising[]): Circle | undefined {
     const servers = [...this.#initialising].filter((stage) => stage.endpoints.has(target))
     if (servers.length === 0) return undefined
-    let found: readonly Initialising[] | undefined
+    let found: Circle = CAUGHT
     for (const server of servers) {
-      if (server === start) {
-        found ??= way
-        continue
-      }
-      if (way.includes(server)) return undefined
-      let onward: readonly Initialising[] | undefined
-      for (const wait of server.waits) onward ??= this.#circle(start, wait.target, [...way, server])
+      const onward = server === start ? way : way.includes(server) ? CAUGHT : this.#onward(start, server, way)
       // Another replica of the target may still come up by itself.
       if (onward === undefined) return undefined
-      found ??= onward
+      if (found === CAUGHT) found = onward
     }
     return found
   }
+
+  /** One wait that is caught is enough to hold a stage; one that leads back to the beginning tells more. */
+  #onward(start: Initialising, server: Initialising, way: readonly Initialising[]): Circle | undefined {
+    let onward: Circle | undefined
+    for (const wait of server.waits) {
+      const found = this.#circle(start, wait.target, [...way, server])
+      if (found !== undefined && found !== CAUGHT) return found
+      onward ??= found
+    }
+    return onward
+  }
 }
+
+/** It cannot go on before a stage on the way to it does, but does not lead back to the beginning itself. */
+const CAUGHT = 'caught'
+
+type Circle = readonly Initialising[] | typeof CAUGHT
 
 function nameOf(stage: Initialising): string {
   return [...stage.endpoints][0] ?? '?'

@@ -7,6 +7,7 @@
  *     lease.release()    ──────────────────►   removed
  */
 import type { EndpointId } from '../core/endpoint-id.ts'
+import type { Env } from '../core/env.ts'
 
 /** The record of one served endpoint instance. */
 export interface Instance extends EndpointId {
@@ -35,8 +36,6 @@ export type Change =
 
 /** The claim of an owner on its record. */
 export interface Lease {
-  /** Resolves, with the reason, when the record was lost against the owner's will. */
-  readonly lost: Promise<string>
   /** Takes the record back; a second time is fine. */
   release(): Promise<void>
 }
@@ -48,14 +47,40 @@ export interface Watch {
 
 export interface Discovery {
   readonly name: string
-  /** Announces an instance; observers learn of it, and of its record when it is registered again. */
-  register(instance: Instance): Promise<Lease>
+  /**
+   * Announces an instance; observers learn of it, and of its record when it is registered again. `onLost` is told, with
+   * the reason, whenever the record was lost against the owner's will, be it that somebody deleted it or that the owner
+   * was silent for too long. That does not end the lease: the record is announced anew until it is released.
+   */
+  register(instance: Instance, onLost?: (reason: string) => void): Promise<Lease>
   /** Reports what matches `filter`, in the order it happens: for each instance added before removed. */
   watch(filter: Partial<EndpointId>, onChange: (change: Change) => void): Watch
   /** Everything known now. */
   list(): Promise<readonly Instance[]>
   /** Releases what this discovery registered and closes its watches; a second time is fine. */
   close(): Promise<void>
+}
+
+/** Calls of an instance that are running and waiting. */
+export interface Load {
+  readonly running: number
+  readonly waiting: number
+}
+
+/** What a runtime lends its discovery. */
+export interface DiscoveryHost {
+  readonly runtimeId: string
+  readonly env: Env
+  /** Logs one line. */
+  warn(line: string): void
+  /** What the heartbeats of this runtime carry, by instance id. */
+  load?(): Readonly<Record<string, Load>>
+}
+
+/** A configured way of finding instances, such as `file({ dir })`; every runtime opens its own. */
+export interface DiscoveryBackend {
+  readonly name: string
+  open(host: DiscoveryHost): Discovery
 }
 
 export function matches(filter: Partial<EndpointId>, id: EndpointId): boolean {

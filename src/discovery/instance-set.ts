@@ -12,8 +12,9 @@ const AVOID_MS = 5_000
 
 export class InstanceSet {
   readonly path: string
+  readonly #id: EndpointId
   readonly #env: Env
-  readonly #watch: Watch
+  #watch: Watch | undefined
   readonly #instances = new Map<string, Instance>()
   readonly #avoided = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
@@ -22,11 +23,16 @@ export class InstanceSet {
   #routable: readonly Instance[] = []
   #synced = false
 
-  constructor(id: EndpointId, discovery: Discovery, env: Env, onChange: (change: Change) => void) {
+  constructor(id: EndpointId, env: Env, onChange: (change: Change) => void) {
     this.path = formatEndpoint(id)
+    this.#id = id
     this.#env = env
     this.#onChange = onChange
-    this.#watch = discovery.watch(id, (change) => this.#fold(change))
+  }
+
+  /** Begins to follow `discovery`, which may report its first listing before this returns. */
+  open(discovery: Discovery): void {
+    this.#watch = discovery.watch(this.#id, (change) => this.#fold(change))
   }
 
   /** Everything discovery has announced, oldest first. */
@@ -63,7 +69,7 @@ export class InstanceSet {
   }
 
   close(): void {
-    this.#watch.close()
+    this.#watch?.close()
     this.#listeners.clear()
   }
 

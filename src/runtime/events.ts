@@ -7,6 +7,8 @@ import type { WaitNotice } from '../client/wait.ts'
 import { describe, type SluiceError } from '../core/error.ts'
 import type { Instance } from '../discovery/discovery.ts'
 
+export type { EventEmitter } from 'eventemitter3'
+
 /** A handler that died of something other than a SluiceError. */
 export interface HandlerFailed {
   readonly endpoint: string

@@ -114,15 +114,16 @@ export class Kernel implements ActorHost {
     const { endpoint, instanceId, context } = call
     const name = errorName(thrown)
     const hint = bare && name === 'TypeError' ? ' (served without its stage? pass the object)' : ''
+    const asked = shown(request)
     this.reports.warn(
-      `a handler of ${endpoint} died: ${name === undefined ? '' : `${name}: `}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${shown(request)})`,
+      `a handler of ${endpoint} died: ${name === undefined ? '' : `${name}: `}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${asked})`,
     )
     this.reports.emit('handler-failed', {
       endpoint,
       instanceId,
       contextId: context.id,
       callId: context.callId,
-      request: shown(request),
+      request: asked,
       error: thrown,
     })
   }
@@ -144,16 +145,19 @@ export class Kernel implements ActorHost {
     return this.transport.isolated(this.transport.hub.dispatchTo(instance.address))
   }
 
-  /** While it drains, a runtime's endpoints are in no listing, and calls it has accepted may still need them. */
+  /** While they drain, endpoints are in no listing, and calls this runtime has accepted may still need them. */
   #drainingInstances(path: string, context: Context | undefined): readonly Instance[] {
-    if (this.state !== 'draining' || context === undefined || !context.passes((hop) => this.isOwn(hop))) return []
-    return [...this.served].filter(({ endpoint }) => endpoint === path).map(({ instance }) => instance)
+    const draining = [...this.served].filter(
+      ({ endpoint, isClosing }) => endpoint === path && (isClosing || this.state === 'draining'),
+    )
+    if (draining.length === 0 || context === undefined || !context.passes((hop) => this.isOwn(hop))) return []
+    return draining.map(({ instance }) => instance)
   }
 
   #acquireSet(id: EndpointId, path: string): { readonly set: InstanceSet; readonly budget: RetryBudget } {
     let entry = this.#sets.get(path)
     if (entry === undefined) {
-      const set = new InstanceSet(id, this.discovery, this.env, (change) => {
+      const set = new InstanceSet(id, this.env, (change) => {
         if (change.type === 'synced') return
         this.reports.emit(change.type === 'added' ? 'instance-added' : 'instance-removed', {
           instance: change.instance,
@@ -161,6 +165,10 @@ export class Kernel implements ActorHost {
       })
       entry = { set, budget: new RetryBudget(), users: 0 }
       this.#sets.set(path, entry)
+      entry.users++
+      // A listener of the first listing may ask for a client of this very endpoint, and finds the set.
+      set.open(this.discovery)
+      return entry
     }
     entry.users++
     return entry

@@ -2,13 +2,12 @@
  * `DistributedRuntime`: where a program begins. One is made with `create`; each stage is given a view of it by
  * `initialize`, which names the stage to those it waits for.
  */
-import type { EventEmitter } from 'eventemitter3'
 import type { Bus } from '../actor/bus.ts'
 import type { Handler, ItemOf, RequestOf } from '../actor/handler.ts'
 import type { SluiceError } from '../core/error.ts'
 import { readOptions, SHUTDOWN_OPTIONS, type ShutdownOptions } from '../core/options.ts'
 import type { EndpointDescriptor } from './descriptor.ts'
-import type { RuntimeEvents } from './events.ts'
+import type { EventEmitter, RuntimeEvents } from './events.ts'
 import { Kernel } from './kernel.ts'
 import { type CreateOptions, readConfig } from './options.ts'
 import { type Endpoint, endpointOf, Namespace, type Owner } from './scope.ts'
@@ -68,8 +67,9 @@ export class DistributedRuntime {
    * `endpoint<Stage1['generate']>(…)` or `endpoint<Request, Item>(…)`.
    * @throws SluiceError `invalid_argument` for a malformed path.
    */
+  endpoint(path: string): Endpoint<any, any>
   endpoint<H extends Handler>(path: string): Endpoint<RequestOf<H>, ItemOf<H>>
-  endpoint<Req = any, Item = any>(path: string): Endpoint<Req, Item>
+  endpoint<Req, Item = any>(path: string): Endpoint<Req, Item>
   endpoint<Req, Item, HandlerReq, HandlerItem>(
     descriptor: EndpointDescriptor<Req, Item, HandlerReq, HandlerItem>,
   ): Endpoint<Req, Item, HandlerReq, HandlerItem>
@@ -81,7 +81,7 @@ export class DistributedRuntime {
    * Leaves discovery, refuses calls from outside, lets accepted calls finish for `timeoutMs` (30 s), kills the rest,
    * disposes the stages, closes. Called again it returns the same end; with a shorter `timeoutMs` it comes sooner.
    */
-  shutdown(options?: ShutdownOptions): Promise<void> {
+  async shutdown(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('shutdown', SHUTDOWN_OPTIONS, options)
     return this.#shutdown.begin(timeoutMs)
   }

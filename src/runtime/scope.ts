@@ -94,8 +94,9 @@ export class Component {
    * The endpoint of this name; types as `endpoint<Stage1['generate']>(…)` or `endpoint<Request, Item>(…)`.
    * @throws SluiceError `invalid_argument` for a name that is not allowed.
    */
+  endpoint(name: string): Endpoint<any, any>
   endpoint<H extends Handler>(name: string): Endpoint<RequestOf<H>, ItemOf<H>>
-  endpoint<Req = any, Item = any>(name: string): Endpoint<Req, Item>
+  endpoint<Req, Item = any>(name: string): Endpoint<Req, Item>
   endpoint(name: string): Endpoint<any, any> {
     const endpoint = checkName('endpoint', name)
     return new Endpoint(this.#owner, { namespace: this.namespace, component: this.name, endpoint })
@@ -134,7 +135,8 @@ export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Ite
     handler: (request: HandlerReq, context: Context) => HandlerResult<HandlerItem>,
     options?: ServeOptions,
   ): Promise<Served>
-  serve(stage: StageObject, options?: ServeOptions): Promise<Served>
+  // Generic, so that a stage may be written right here: a literal is then not checked for properties in excess.
+  serve<Stage extends StageObject>(stage: Stage, options?: ServeOptions): Promise<Served>
   async serve(handlerOrStage: unknown, options?: ServeOptions): Promise<Served> {
     const { kernel, runtimeFor } = this.#owner
     const { request: requestSchema, item: itemSchema } = this.#schemas
@@ -154,7 +156,7 @@ export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Ite
     kernel.clients.add(client as Client)
     clients?.add(client as Client)
     try {
-      if (!host.set.isSynced) await this.#firstListing(host.set, signal)
+      if (!host.set.isSynced || signal?.aborted) await this.#firstListing(host.set, signal)
       return client
     } catch (thrown) {
       await client.close()

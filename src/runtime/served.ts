@@ -46,10 +46,13 @@ export class Served {
   #stage: StageEntry | undefined
   #lease: Lease | undefined
   #announced = false
+  /** Whether it goes back into discovery once its stage is up again. */
+  #resumes = false
   #closing: Promise<void> | undefined
   #closeNow: (() => void) | undefined
   #closeReason: SluiceError | undefined
   #failure: SluiceError | undefined
+  #finished: Promise<void> | undefined
   #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
 
   /** @internal */
@@ -97,6 +100,8 @@ export class Served {
       kernel.bus.add(served.#actor)
       kernel.served.add(served)
       await served.register()
+      // The runtime may have shut down while discovery took its time.
+      if (served.#finished !== undefined) throw shuttingDown(served.endpoint)
     } catch (thrown) {
       kernel.bus.remove(served.#actor)
       kernel.served.delete(served)
@@ -125,6 +130,11 @@ export class Served {
     return { running: this.#actor.runningCount, waiting: this.#actor.waitingCount }
   }
 
+  /** @internal True from the first `drain` or `close` on. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** Leaves discovery: no new calls are routed here, those that come all the same are served. */
   async unregister(): Promise<void> {
     this.#announced = false
@@ -133,25 +143,31 @@ export class Served {
     await lease?.release()
   }
 
-  /** Joins discovery again. */
+  /** Joins discovery again. @throws SluiceError `unavailable` once it is draining or closed. */
   async register(): Promise<void> {
+    if (this.#closing !== undefined || this.#kernel.state !== 'open') throw shuttingDown(this.endpoint)
     if (this.#announced) return
     this.#announced = true
     const { discovery, reports } = this.#kernel
-    const lease = await discovery.register(this.instance)
+    let lease: Lease
+    try {
+      lease = await discovery.register(this.instance, (reason) => {
+        if (this.#announced) reports.emit('lease-lost', { instance: this.instance, reason })
+      })
+    } catch (thrown) {
+      this.#announced = false
+      throw thrown
+    }
     // Taken back while it was being registered.
     if (!this.#announced) return lease.release()
     this.#lease = lease
-    void lease.lost.then((reason) => {
-      if (this.#lease === lease) reports.emit('lease-lost', { instance: this.instance, reason })
-    })
   }
 
   /**
    * Leaves discovery, refuses calls from outside as retryable, lets the accepted ones finish for `timeoutMs`, kills the
    * rest, and closes.
    */
-  drain(options?: ShutdownOptions): Promise<void> {
+  async drain(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('drain', SHUTDOWN_OPTIONS, options)
     this.#closing ??= this.#drain(timeoutMs)
     return this.#closing
@@ -177,7 +193,8 @@ export class Served {
     await this.unregister()
     const { env } = this.#kernel
     const idle = this.#actor.drain()
-    if (reason === undefined && this.graceful) {
+    // close() may have been called meanwhile.
+    if (reason === undefined && this.#closeReason === undefined && this.graceful) {
       const now = new Promise<void>((resolve) => {
         this.#closeNow = resolve
       })
@@ -194,8 +211,13 @@ export class Served {
     return this.#actor
   }
 
-  /** @internal Takes the actor off the bus and lets go of its stage. */
-  async finishClosing(): Promise<void> {
+  /** @internal Takes the actor off the bus and lets go of its stage; once, whoever comes first. */
+  finishClosing(): Promise<void> {
+    this.#finished ??= this.#finishClosing()
+    return this.#finished
+  }
+
+  async #finishClosing(): Promise<void> {
     const { bus, served } = this.#kernel
     this.#actor.close()
     bus.remove(this.#actor)
@@ -208,16 +230,21 @@ export class Served {
 
   /** @internal The stage failed: ends the open calls and leaves discovery until it is up again. */
   async suspend(error: SluiceError): Promise<void> {
+    this.#resumes = this.#announced
     await this.unregister()
     this.#actor.close()
+    const idle = this.#actor.drain()
     this.#actor.cut(error)
+    // Their `finally`s run before the stage is disposed, as when it closes.
+    await within(this.#kernel.env, this.graceMs, idle, `end of the killed handlers of ${this.endpoint}`)
   }
 
-  /** @internal */
-  async resume(): Promise<void> {
-    if (this.#closing !== undefined) return
+  /** @internal False if it is closing by now, and stays down. */
+  async resume(): Promise<boolean> {
+    if (this.#closing !== undefined || this.#kernel.state !== 'open') return false
     this.#actor.reopen()
-    await this.register()
+    if (this.#resumes) await this.register()
+    return true
   }
 
   /** @internal The stage cannot be kept alive: closes, and the runtime with it. */
@@ -247,5 +274,7 @@ export async function within(env: Env, timeoutMs: number, promise: Promise<void>
 }
 
 function shuttingDown(endpoint: string): SluiceError {
-  return new SluiceError('unavailable', `${endpoint} cannot be served: the runtime is shutting down`, { endpoint })
+  return new SluiceError('unavailable', `${endpoint} cannot be served: it, or the runtime, is shutting down`, {
+    endpoint,
+  })
 }

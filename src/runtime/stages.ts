@@ -34,6 +34,7 @@ export class StageEntry {
       suspend: (error) => this.#suspend(error),
       resume: (restart) => this.#resume(restart),
       escalate: (error) => this.#escalate(error),
+      warn: (line) => kernel.reports.warn(line),
     })
     this.#runtime = runtimeFor(this)
   }
@@ -99,7 +100,7 @@ export class StageEntry {
 
   async #resume(restart: number): Promise<void> {
     for (const served of this.endpoints) {
-      await served.resume()
+      if (!(await served.resume())) continue
       this.#kernel.reports.emit('actor-restarted', {
         endpoint: served.endpoint,
         instanceId: served.instanceId,

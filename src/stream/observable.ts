@@ -4,7 +4,7 @@
  */
 import { Observable, type Subscriber } from 'rxjs'
 import { SluiceError } from '../core/error.ts'
-import { Response } from '../core/response.ts'
+import { isResponse } from '../core/response.ts'
 import type { Reader } from './reader.ts'
 
 export type { Observable } from 'rxjs'
@@ -45,7 +45,7 @@ export function observe<Value>(subscribe: (next: (value: Value) => void) => () =
 function push<Item>(reader: Reader, subscriber: Subscriber<Item>): void {
   reader.consume({
     item(item) {
-      if (!(item instanceof Response)) subscriber.next(item as Item)
+      if (!isResponse(item)) subscriber.next(item as Item)
       else if (item.hasData) subscriber.next(item.data() as Item)
     },
     end: () => subscriber.complete(),

@@ -19,17 +19,15 @@ export interface OpenCall extends Entry {
   holder: object | undefined
   /** Ends the call from this side. */
   cut(error: SluiceError): void
-  /** Nobody holds the stream any more; false if it was over before. */
-  abandon(): boolean
+  /** Nobody holds the stream any more. Ends the call once nobody waits for an item either, and says so if it did. */
+  abandon(dropped: () => void): void
 }
 
 /** Tells when a stream was dropped; one for all clients of a runtime. */
 export type DroppedStreams = FinalizationRegistry<OpenCall>
 
 export function droppedStreams(report: (call: OpenCall) => void): DroppedStreams {
-  return new FinalizationRegistry((call) => {
-    if (call.abandon()) report(call)
-  })
+  return new FinalizationRegistry((call) => call.abandon(() => report(call)))
 }
 
 export class OpenCalls {

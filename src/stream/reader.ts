@@ -9,7 +9,7 @@ import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type Context, Dependant } from '../core/context.ts'
 import type { Env } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
-import { Response, toResponse } from '../core/response.ts'
+import { isResponse, toResponse } from '../core/response.ts'
 import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import type { OpenCall, OpenCalls } from './open-calls.ts'
 
@@ -75,7 +75,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   #busy = false
   #pulling = false
   #over = false
-  #abandoned = false
+  #dropped: (() => void) | undefined
   #error: SluiceError | undefined
   #items = 0
   #ending: Ending | undefined
@@ -120,12 +120,13 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.context.finish()
   }
 
-  /** Nobody holds the stream any more: ends the call, once nobody waits for an item either. False if it is over. */
-  abandon(): boolean {
-    if (this.#over) return false
-    this.#abandoned = true
-    if (this.#resolve === undefined && this.#consumer === undefined) this.leave('the stream was dropped before its end')
-    return true
+  /** Nobody holds the stream any more: ends the call, once nobody waits for an item either; `dropped` hears if it did. */
+  abandon(dropped: () => void): void {
+    if (this.#over) return
+    this.#dropped = dropped
+    if (this.#resolve !== undefined || this.#consumer !== undefined) return
+    this.leave('the stream was dropped before its end')
+    dropped()
   }
 
   /** The next item, as `for await` has it. Several calls without awaiting are answered in order. */
@@ -196,7 +197,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.#wants--
     if (this.#consumer !== undefined) this.#consumer.item(item)
     else this.#hand(item)
-    if (this.#abandoned) this.abandon()
+    if (this.#dropped !== undefined) this.abandon(this.#dropped)
     // An answer that came from within `pull` is followed by the loop there, not by a deeper call.
     if (!this.#pulling) this.#pull()
   }
@@ -253,7 +254,7 @@ export class Reader extends Dependant implements Call, OpenCall {
 
   /** Answers whoever waits longest; an annotation without data is not for somebody who wants bare items. */
   #hand(item: unknown): void {
-    if (this.#bare && item instanceof Response) {
+    if (this.#bare && isResponse(item)) {
       if (item.hasData) this.#answer({ done: false, value: item.data() })
       else this.#wants++
     } else {
@@ -328,14 +329,14 @@ class OneConsumer implements Consumer {
   }
 
   item(item: unknown): void {
-    if (item instanceof Response && !item.hasData) return
+    if (isResponse(item) && !item.hasData) return
     if (this.#found) {
       this.#refuse('a second item')
       this.#reader.leave('a second item came where one was asked for')
       return
     }
     this.#found = true
-    this.#only = item instanceof Response ? item.data() : item
+    this.#only = isResponse(item) ? item.data() : item
   }
 
   end(): void {
@@ -363,7 +364,7 @@ export function readAll(reader: Reader): Promise<unknown[]> {
     const items: unknown[] = []
     reader.consume({
       item(item) {
-        if (!(item instanceof Response)) items.push(item)
+        if (!isResponse(item)) items.push(item)
         else if (item.hasData) items.push(item.data())
       },
       end: () => resolve(items),

@@ -1,39 +1,71 @@
 /**
  * What may cross a process boundary, and a copy of it as it would arrive. null, undefined, boolean, number, bigint,
  * string, typed arrays, Date, Map, Set, Error, arrays and plain objects, 64 deep; everything else is refused with its
- * path, never silently changed.
+ * path, never silently changed. The codec agrees with this file in every respect: it asks here for whatever is not plain.
  */
-import { describe, SluiceError } from '../core/error.ts'
-import { Response } from '../core/response.ts'
+import { describe, isSluiceError, SluiceError } from '../core/error.ts'
+import { type Annotations, isResponse, Response } from '../core/response.ts'
 
 /** How deep values may nest. */
 export const MAX_DEPTH = 64
+
+export interface CopyLimits {
+  /** A value that is certain to take more bytes than this is refused; whether it does is known only when it is encoded. */
+  readonly maxBytes?: number
+  /** How deep it may nest. @default 64 */
+  readonly depth?: number
+}
+
+type RefusalCode = 'invalid_argument' | 'internal'
 
 /**
  * A copy that shares nothing with `value`.
  * @throws SluiceError with `code` (`invalid_argument` for a request, `internal` for an item) naming path and type.
  */
-export function copyValue(value: unknown, code: 'invalid_argument' | 'internal', what: string): unknown {
-  return new Copier(code, what).copy(value, '', 0)
+export function copyValue(value: unknown, code: RefusalCode, what: string, limits?: CopyLimits): unknown {
+  return new Copier(code, what, limits).copy(value)
 }
 
 /** A copy of an item; a response keeps its annotations. @throws SluiceError `internal`. */
-export function copyItem(item: unknown): unknown {
-  if (!(item instanceof Response)) return copyValue(item, 'internal', 'item')
-  return new Response(copyValue(item.data(), 'internal', 'item'), item.annotations)
+export function copyItem(item: unknown, what = 'item', limits?: CopyLimits): unknown {
+  const copier = new Copier('internal', what, limits)
+  if (!isResponse(item)) return copier.copy(item)
+  return new Response(copier.copy(item.data()), item.annotations && copier.annotations(item.annotations))
 }
 
-class Copier {
-  readonly #code: 'invalid_argument' | 'internal'
-  readonly #what: string
-  readonly #above = new Set<object>()
+export function isWellFormed(text: string): boolean {
+  return (text as unknown as { isWellFormed(): boolean }).isWellFormed()
+}
 
-  constructor(code: 'invalid_argument' | 'internal', what: string) {
+/** What the typed arrays of the language inherit from, directly; subclasses of them do not. */
+const TYPED_ARRAY: unknown = Object.getPrototypeOf(Uint8Array.prototype)
+
+/** One step of a path: an index, the key of a field, or how to get there from a map, set or error. */
+type Step = number | string | { readonly of: string } | { readonly get: unknown }
+const KEYS: Step = { of: '.keys()' }
+const VALUES: Step = { of: '.values()' }
+const CAUSE: Step = { of: '.cause' }
+
+class Copier {
+  readonly #code: RefusalCode
+  readonly #what: string
+  readonly #depth: number
+  readonly #maxBytes: number
+  /** The containers around what is being copied, and the way to it. */
+  readonly #above = new Set<object>()
+  readonly #path: Step[] = []
+  /** What it takes at least; also ends the walk over a value that holds itself many times over without a cycle. */
+  #bytes = 0
+
+  constructor(code: RefusalCode, what: string, limits: CopyLimits = {}) {
     this.#code = code
     this.#what = what
+    this.#depth = limits.depth ?? MAX_DEPTH
+    this.#maxBytes = limits.maxBytes ?? Number.POSITIVE_INFINITY
   }
 
-  copy(value: unknown, path: string, depth: number): unknown {
+  copy(value: unknown): unknown {
+    this.#take(1)
     switch (typeof value) {
       case 'undefined':
       case 'boolean':
@@ -41,80 +73,159 @@ class Copier {
       case 'bigint':
         return value
       case 'string':
-        if (!isWellFormed(value)) this.#refuse(path, 'is not well-formed Unicode')
+        this.#take(value.length)
+        if (!isWellFormed(value)) this.#refuse('is not well-formed Unicode')
         return value
       case 'object':
-        return value === null ? null : this.#object(value, path, depth)
+        return value === null ? null : this.#object(value)
       default:
-        return this.#refuse(path, `is a ${typeof value}`)
+        return this.#refuse(`is a ${typeof value}`)
     }
   }
 
-  #object(value: object, path: string, depth: number): unknown {
-    if (ArrayBuffer.isView(value)) return this.#view(value, path)
-    if (value instanceof Date) return new Date(value)
-    if (depth >= MAX_DEPTH) this.#refuse(path, `nests deeper than ${MAX_DEPTH}`)
-    if (this.#above.has(value)) this.#refuse(path, 'is part of a cycle')
-    this.#above.add(value)
+  /** Those a response may have; it can be made without `annotate`, which checks them. */
+  annotations({ id, event, comments }: Annotations): Annotations {
+    if (comments !== undefined && !Array.isArray(comments)) this.#refuseAnnotation('comments', comments)
+    return {
+      ...(id !== undefined && { id: this.#annotation('id', id) }),
+      ...(event !== undefined && { event: this.#annotation('event', event) }),
+      ...(comments && { comments: comments.map((each, index) => this.#annotation(`comments[${index}]`, each)) }),
+    }
+  }
+
+  #annotation(name: string, text: unknown): string {
+    if (typeof text !== 'string') this.#refuseAnnotation(name, text)
+    return this.#within(name, text) as string
+  }
+
+  #refuseAnnotation(name: string, value: unknown): never {
+    this.#path.push(name)
+    return this.#refuse(`is a ${typeof value}; annotations are strings`)
+  }
+
+  #within(step: Step, value: unknown): unknown {
+    this.#path.push(step)
+    const copied = this.copy(value)
+    this.#path.pop()
+    return copied
+  }
+
+  #object(value: object): unknown {
+    const isAbove = this.#above.has(value)
+    // A refusal below leaves its steps behind, so that the path is whole where it is caught.
+    const here = this.#path.length
     try {
-      return this.#container(value, path, depth + 1)
+      if (ArrayBuffer.isView(value)) return this.#view(value)
+      if (Object.getPrototypeOf(value) === Date.prototype) return new Date(Date.prototype.getTime.call(value))
+      if (this.#above.size >= this.#depth) this.#refuse(`nests deeper than ${this.#depth}`)
+      if (isAbove) this.#refuse('is part of a cycle')
+      this.#above.add(value)
+      return this.#container(value)
+    } catch (thrown) {
+      // Getters and proxies may throw anything, and the bytes of a view may have been given away.
+      if (isSluiceError(thrown)) throw thrown
+      this.#path.length = here
+      return this.#refuse(`cannot be read: ${describe(thrown)}`)
     } finally {
-      this.#above.delete(value)
+      if (!isAbove) this.#above.delete(value)
     }
   }
 
-  #container(value: object, path: string, depth: number): unknown {
-    if (Array.isArray(value)) return Array.from(value, (each, index) => this.copy(each, `${path}[${index}]`, depth))
-    if (value instanceof Map) {
-      return new Map(
-        [...value].map(([key, each]) => {
-          const at = `${path}.get(${describe(key)})`
-          return [this.copy(key, `${path}.keys()`, depth), this.copy(each, at, depth)]
-        }),
-      )
+  #container(value: object): unknown {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Array.prototype) {
+      const array = value as unknown[]
+      // Before anything is made of a length that may be a sparse array's.
+      this.#check(this.#bytes + array.length)
+      return Array.from(array, (each, index) => this.#within(index, each))
     }
-    if (value instanceof Set) return new Set([...value].map((each) => this.copy(each, `${path}.values()`, depth)))
-    if (value instanceof Error) return this.#error(value, path, depth)
-    const prototype = Object.getPrototypeOf(value)
-    if (prototype !== Object.prototype && prototype !== null) {
-      this.#refuse(path, `is an instance of ${prototype.constructor?.name || 'a class'}; send a plain object`)
+    if (prototype === Map.prototype) {
+      const copy = new Map<unknown, unknown>()
+      for (const [key, each] of value as Map<unknown, unknown>) {
+        copy.set(this.#within(KEYS, key), this.#within({ get: key }, each))
+      }
+      return copy
+    }
+    if (prototype === Set.prototype) {
+      return new Set([...(value as Set<unknown>)].map((each) => this.#within(VALUES, each)))
+    }
+    if (value instanceof Error) return this.#error(value)
+    // Subclasses too: what arrives would be another type.
+    if (prototype !== Object.prototype && prototype !== null) this.#refuseInstance(value)
+    return this.#plain(value)
+  }
+
+  #plain(value: object): unknown {
+    if (Object.getOwnPropertySymbols(value).some((key) => Object.prototype.propertyIsEnumerable.call(value, key))) {
+      this.#refuse('has a symbol as key')
     }
     const copy: Record<string, unknown> = {}
-    if (Object.getOwnPropertySymbols(value).some((key) => Object.prototype.propertyIsEnumerable.call(value, key))) {
-      this.#refuse(path, 'has a symbol as key')
-    }
-    for (const [key, each] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
+      const each = (value as Record<string, unknown>)[key]
       if (each === undefined) continue
-      const copied = this.copy(each, path === '' ? key : `${path}.${key}`, depth)
-      // `__proto__` as an own key stays an own key.
-      Object.defineProperty(copy, key, { value: copied, enumerable: true, configurable: true, writable: true })
+      this.#take(key.length)
+      if (!isWellFormed(key)) this.#refuse('has a key that is not well-formed Unicode')
+      // Assigned somewhere by somebody, it would change a prototype.
+      if (key === '__proto__') this.#refuse('has __proto__ as key')
+      copy[key] = this.#within(key, each)
     }
     return copy
   }
 
-  #error(error: Error, path: string, depth: number): Error {
-    const copy = new Error(error.message)
-    Object.defineProperty(copy, 'name', { value: error.name, configurable: true, writable: true })
-    if (error.cause !== undefined) {
-      copy.cause = this.copy(error.cause, `${path}.cause`, depth)
-    }
+  #error(error: Error): Error {
+    const { cause } = error
+    const message = this.#text(error.message, 'message')
+    const copy = new Error(message, cause === undefined ? {} : { cause: this.#within(CAUSE, cause) })
+    const name = this.#text(error.name, 'name')
+    Object.defineProperty(copy, 'name', { value: name, configurable: true, writable: true })
     delete copy.stack
     return copy
   }
 
-  #view(view: ArrayBufferView, path: string): ArrayBufferView {
-    if (view instanceof DataView) this.#refuse(path, 'is a DataView; send a Uint8Array')
+  #text(text: unknown, what: 'name' | 'message'): string {
+    if (typeof text !== 'string') this.#refuse(`is an error whose ${what} is no string`)
+    if (!isWellFormed(text)) this.#refuse(`is an error whose ${what} is not well-formed Unicode`)
+    this.#take(text.length)
+    return text
+  }
+
+  #view(view: ArrayBufferView): ArrayBufferView {
+    if (view instanceof DataView) this.#refuse('is a DataView; send a Uint8Array')
+    this.#take(view.byteLength)
     if (Buffer.isBuffer(view)) return Buffer.from(view)
+    const prototype: unknown = Object.getPrototypeOf(view)
+    if (Object.getPrototypeOf(prototype) !== TYPED_ARRAY) this.#refuseInstance(view)
     return (view as Uint8Array).slice()
   }
 
-  #refuse(path: string, why: string): never {
-    const { code, what } = { code: this.#code, what: this.#what }
-    throw new SluiceError(code, `${what}${path === '' ? '' : ` at ${path}`} ${why} and cannot cross a process boundary`)
+  #take(bytes: number): void {
+    this.#bytes += bytes
+    this.#check(this.#bytes)
+  }
+
+  #check(bytes: number): void {
+    if (bytes <= this.#maxBytes) return
+    throw new SluiceError(
+      'resource_exhausted',
+      `${this.#what} takes at least ${bytes} bytes; at most ${this.#maxBytes} are allowed`,
+    )
+  }
+
+  #refuseInstance(value: object): never {
+    const name: unknown = value.constructor?.name
+    const shown = typeof name === 'string' && name !== '' ? name : 'a class'
+    return this.#refuse(`is an instance of ${shown}; send a plain object`)
+  }
+
+  #refuse(why: string): never {
+    const path = this.#path.map(shownStep).join('')
+    const at = path === '' ? '' : ` at ${typeof this.#path[0] === 'string' ? path.slice(1) : path}`
+    throw new SluiceError(this.#code, `${this.#what}${at} ${why} and cannot cross a process boundary`)
   }
 }
 
-function isWellFormed(text: string): boolean {
-  const check = (text as { isWellFormed?: () => boolean }).isWellFormed
-  return check === undefined ? !/\p{Surrogate}/u.test(text) : check.call(text)
+function shownStep(step: Step): string {
+  if (typeof step === 'number') return `[${step}]`
+  if (typeof step === 'string') return `.${step}`
+  return 'of' in step ? step.of : `.get(${describe(step.get)})`
 }

@@ -1,14 +1,11 @@
 /**
  * Discovery within one process: records in a map that the runtimes of a hub share. Changes are reported in the turn they
- * happen.
+ * happen, also those that a watcher brings about while it hears of another: every watcher has a queue, so that none
+ * hears of the later change first.
  */
 import type { EndpointId } from '../../core/endpoint-id.ts'
 import { type Change, type Discovery, type Instance, type Lease, matches, type Watch } from '../discovery.ts'
-
-interface Watcher {
-  readonly filter: Partial<EndpointId>
-  readonly onChange: (change: Change) => void
-}
+import { Watcher } from '../watcher.ts'
 
 /** What the runtimes of one hub share. */
 export interface MemoryRegistry {
@@ -28,13 +25,14 @@ export class MemoryDiscovery implements Discovery {
     this.#watchers = registry.watchers as Set<Watcher>
   }
 
-  register(instance: Instance): Promise<Lease> {
-    const { instanceId } = instance
+  /** A record in memory is lost only with its process, so there is nobody to tell of it. */
+  register(given: Instance): Promise<Lease> {
+    const { instanceId } = given
+    // A copy, so that every registration is another one, also of the same object.
+    const instance = { ...given }
     this.#records.set(instanceId, instance)
     this.#report({ type: 'added', instance }, instance)
     const lease: Lease = {
-      // A record in memory is lost only with its process.
-      lost: new Promise(() => {}),
       release: () => {
         this.#own.delete(lease)
         // Registered again in the meantime: that record belongs to the later lease.
@@ -50,21 +48,20 @@ export class MemoryDiscovery implements Discovery {
   }
 
   watch(filter: Partial<EndpointId>, onChange: (change: Change) => void): Watch {
-    let open = true
-    const watcher: Watcher = { filter, onChange: (change) => open && onChange(change) }
+    const watcher = new Watcher(filter, onChange)
     const watch: Watch = {
       close: () => {
-        open = false
+        watcher.close()
         this.#watchers.delete(watcher)
         this.#watches.delete(watch)
       },
     }
     this.#watches.add(watch)
-    for (const instance of [...this.#records.values()]) {
-      if (matches(filter, instance)) watcher.onChange({ type: 'added', instance })
-    }
-    watcher.onChange({ type: 'synced' })
-    if (open) this.#watchers.add(watcher)
+    this.#watchers.add(watcher)
+    for (const instance of this.#records.values())
+      if (matches(filter, instance)) watcher.add({ type: 'added', instance })
+    watcher.add({ type: 'synced' })
+    watcher.tell()
     return watch
   }
 
@@ -78,6 +75,8 @@ export class MemoryDiscovery implements Discovery {
   }
 
   #report(change: Change, about: EndpointId): void {
-    for (const watcher of [...this.#watchers]) if (matches(watcher.filter, about)) watcher.onChange(change)
+    const told = [...this.#watchers].filter(({ filter }) => matches(filter, about))
+    for (const watcher of told) watcher.add(change)
+    for (const watcher of told) watcher.tell()
   }
 }

@@ -15,8 +15,17 @@ export class MemoryHub {
   /** @internal */
   readonly watchers: Set<unknown> = new Set()
 
-  /** @internal Makes a runtime reachable at `address`; the returned function takes it away. */
+  /**
+   * @internal Makes a runtime reachable at `address`; the returned function takes it away.
+   * @throws SluiceError `already_exists` if another runtime has that address: its calls would go astray.
+   */
   attach(address: string, dispatch: Dispatch): () => void {
+    if (this.#peers.has(address)) {
+      throw new SluiceError(
+        'already_exists',
+        `a runtime with the id ${address} is on this hub already; give every test runtime a seed of its own`,
+      )
+    }
     this.#peers.set(address, dispatch)
     return () => this.#peers.delete(address)
   }

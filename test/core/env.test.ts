@@ -1,0 +1,248 @@
+import { VirtualEnv } from 'sluice/testing'
+import { type Env, systemEnv, type Timer, TrackedEnv, Turn } from '../../src/core/env.ts'
+import { settled } from '../support/runtime.ts'
+import { assert, deferred, suite, within } from '../support/suite.ts'
+
+const test = suite('core/env.test.ts')
+
+/** A turn whose clock and event loop the test plays: `pass` begins the next turn. */
+function playedTurn() {
+  const immediates: (() => void)[] = []
+  const clock = { time: 0 }
+  const turn = new Turn(
+    () => clock.time,
+    (run) => immediates.push(run),
+  )
+  const pass = () => {
+    for (const run of immediates.splice(0)) run()
+  }
+  return { turn, clock, pass, immediates }
+}
+
+/** How many may be spent before the turn is used up. */
+function spendAll(turn: Turn, most = 10_000): number {
+  let spent = 1
+  while (!turn.spend() && spent < most) spent++
+  return spent
+}
+
+test('a turn is used up at its 2,048th item', () => {
+  const { turn, pass } = playedTurn()
+  assert.is(spendAll(turn), 2048)
+  assert.is(turn.spend(), true)
+  pass()
+  assert.is(spendAll(turn), 2048)
+})
+
+test('a turn is used up after 10 ms, looked at every 16 items', () => {
+  const { turn, clock, pass } = playedTurn()
+  for (let index = 0; index < 16; index++) assert.is(turn.spend(), false)
+  clock.time = 9.9
+  for (let index = 0; index < 16; index++) assert.is(turn.spend(), false)
+  clock.time = 10
+  for (let index = 0; index < 15; index++) assert.is(turn.spend(), false)
+  assert.is(turn.spend(), true)
+  assert.is(turn.spend(), true)
+  pass()
+  assert.is(turn.spend(), false)
+})
+
+test('a turn arms one immediate however much is spent and deferred', () => {
+  const { turn, immediates, pass } = playedTurn()
+  turn.begin()
+  spendAll(turn)
+  turn.defer(() => {})
+  turn.defer(() => {})
+  assert.is(immediates.length, 1)
+  pass()
+  assert.is(immediates.length, 0)
+})
+
+test('the moment of a turn is that of its first use', () => {
+  const { turn, clock, pass } = playedTurn()
+  clock.time = 5
+  assert.is(turn.begin(), 5)
+  clock.time = 7
+  assert.is(turn.begin(), 5)
+  pass()
+  assert.is(turn.begin(), 7)
+})
+
+test('what is deferred runs in the next turn, in order, and not before', () => {
+  const { turn, pass } = playedTurn()
+  const ran: number[] = []
+  for (let index = 0; index < 3; index++) turn.defer(() => ran.push(index))
+  assert.equal(ran, [])
+  pass()
+  assert.equal(ran, [0, 1, 2])
+  pass()
+  assert.equal(ran, [0, 1, 2])
+})
+
+test('what is deferred from within what was deferred runs a turn later', () => {
+  const { turn, pass } = playedTurn()
+  const ran: string[] = []
+  turn.defer(() => {
+    ran.push('first')
+    turn.defer(() => ran.push('second'))
+  })
+  pass()
+  assert.equal(ran, ['first'])
+  pass()
+  assert.equal(ran, ['first', 'second'])
+})
+
+test('two that use up whole turns take turns, and neither starves', () => {
+  const { turn, pass } = playedTurn()
+  const done = { a: 0, b: 0, c: 0 }
+  const work = (name: 'a' | 'b' | 'c') => () => {
+    while (!turn.spend()) done[name]++
+    turn.defer(work(name))
+  }
+  for (const name of ['a', 'b', 'c'] as const) turn.defer(work(name))
+  for (let round = 0; round < 30; round++) pass()
+  for (const count of Object.values(done)) assert.ok(count >= 9 * 2047, JSON.stringify(done))
+})
+
+test('what throws in its turn does not take those behind it along', () => {
+  const { turn, pass } = playedTurn()
+  const ran: string[] = []
+  turn.defer(() => ran.push('before'))
+  turn.defer(() => {
+    throw new Error('boom')
+  })
+  turn.defer(() => ran.push('behind'))
+  assert.throws(pass, /boom/)
+  pass()
+  assert.equal(ran, ['before', 'behind'])
+})
+
+test('deferred work of the system runs in a macrotask, after the promise jobs that are due', async () => {
+  const order: string[] = []
+  const ran = deferred()
+  systemEnv.turn.defer(() => {
+    order.push('deferred')
+    ran.resolve()
+  })
+  queueMicrotask(() => order.push('job'))
+  await null
+  order.push('after await')
+  await within(1_000, ran.promise)
+  assert.equal(order, ['job', 'after await', 'deferred'])
+})
+
+test('the system has time that passes, chance, and ids that differ', async () => {
+  const before = systemEnv.now()
+  await settled()
+  assert.ok(systemEnv.now() >= before)
+  assert.ok(Math.abs(systemEnv.wall() - Date.now()) < 1_000)
+  const chance = systemEnv.random()
+  assert.ok(chance >= 0 && chance < 1)
+  assert.is(new Set(Array.from({ length: 100 }, () => systemEnv.id())).size, 100)
+})
+
+test('a timer of the system fires, and does not once it is cancelled; cancelling again is fine', async () => {
+  const fired = deferred()
+  let wrong = 0
+  const cancelled = systemEnv.timer(0, () => wrong++, { what: 'a test' })
+  cancelled.cancel()
+  cancelled.cancel()
+  const timer = systemEnv.timer(1, fired.resolve, { what: 'a test', keepAlive: true })
+  await within(1_000, fired.promise)
+  timer.cancel()
+  await settled()
+  assert.is(wrong, 0)
+})
+
+test('only a timer that is to keep the process alive does', () => {
+  const count = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const before = count()
+  const weak = systemEnv.timer(1e6, () => {}, { what: 'a test' })
+  assert.is(count(), before)
+  const strong = systemEnv.timer(1e6, () => {}, { what: 'a test', keepAlive: true })
+  assert.is(count(), before + 1)
+  weak.cancel()
+  strong.cancel()
+})
+
+test('a delay beyond what a timer can hold does not fire at once', async () => {
+  let fired = false
+  const timer = systemEnv.timer(2 ** 40, () => (fired = true), { what: 'a test' })
+  await settled(3)
+  timer.cancel()
+  assert.is(fired, false)
+})
+
+test('a tracked environment lists its open timers with what they are for and since when', async () => {
+  const virtual = new VirtualEnv()
+  const env = new TrackedEnv(virtual)
+  await virtual.advance(5)
+  const one = env.timer(10, () => {}, { what: 'one' })
+  env.timer(20, () => {}, { what: 'other' })
+  assert.equal(
+    [...env.openTimers],
+    [
+      { what: 'one', since: 5 },
+      { what: 'other', since: 5 },
+    ],
+  )
+  one.cancel()
+  one.cancel()
+  assert.equal(
+    [...env.openTimers].map(({ what }) => what),
+    ['other'],
+  )
+  await virtual.advance(20)
+  assert.equal([...env.openTimers], [])
+  assert.is(virtual.pendingTimers, 0)
+})
+
+test('a tracked timer is closed before it runs, so that what it runs may look', async () => {
+  const virtual = new VirtualEnv()
+  const env = new TrackedEnv(virtual)
+  let open = -1
+  env.timer(1, () => (open = [...env.openTimers].length), { what: 'a test' })
+  await virtual.advance(1)
+  assert.is(open, 0)
+})
+
+test('timers of two runtimes over one environment are told apart, and they share its turn', () => {
+  const virtual = new VirtualEnv()
+  const [one, other] = [new TrackedEnv(virtual), new TrackedEnv(virtual)]
+  const timer = one.timer(1, () => {}, { what: 'a test' })
+  assert.is([...one.openTimers].length, 1)
+  assert.is([...other.openTimers].length, 0)
+  assert.is(one.turn, other.turn)
+  timer.cancel()
+})
+
+test('an environment written as a class keeps its this', () => {
+  class Own implements Env {
+    readonly #time = 42
+    readonly turn = new Turn(
+      () => this.now(),
+      (run) => this.immediate(run),
+    )
+    now(): number {
+      return this.#time
+    }
+    wall(): number {
+      return this.#time + 1
+    }
+    random(): number {
+      return this.#time / 100
+    }
+    id(): string {
+      return `id ${this.#time}`
+    }
+    immediate(run: () => void): void {
+      run()
+    }
+    timer(_delayMs: number, _run: () => void): Timer {
+      return { cancel: () => {} }
+    }
+  }
+  const env = new TrackedEnv(new Own())
+  assert.equal([env.now(), env.wall(), env.random(), env.id()], [42, 43, 0.42, 'id 42'])
+  env.timer(1, () => {}, { what: 'a test' }).cancel()
+})

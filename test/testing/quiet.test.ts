@@ -1,0 +1,181 @@
+// assertQuiet: what it finds, and how it says so.
+import type { Context } from 'sluice'
+import { assertQuiet, untilQuiet } from 'sluice/testing'
+import { serveOne, settled, withRuntime, withVirtualTime } from '../support/runtime.ts'
+import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
+
+const test = suite('testing/quiet.test.ts')
+
+function complaint(check: () => void): string {
+  try {
+    check()
+  } catch (thrown) {
+    return (thrown as Error).message
+  }
+  return 'quiet'
+}
+
+test(
+  'a runtime that serves, with open clients and nothing under way, is quiet',
+  withRuntime(async ({ runtime }) => {
+    const { client } = await serveOne(runtime, async () => 1)
+    await client.one(1)
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      'quiet',
+    )
+  }),
+)
+
+test(
+  'a live handler, a waiting call and their open streams are named with endpoint, context id and age',
+  withVirtualTime(async ({ runtime, env }) => {
+    const gate = deferred()
+    const { client } = await serveOne(runtime, () => gate.promise, { concurrency: 1 })
+    const first = await client.generate('a')
+    await env.advance(100)
+    const second = await client.generate('b')
+    await env.advance(50)
+    const ids = [first.context.id, second.context.id]
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      [
+        'the runtime is not quiet; left are:',
+        `  live handler of demo.test.generate (context ${ids[0]}) for 150 ms`,
+        `  waiting call of demo.test.generate (context ${ids[1]}) for 50 ms`,
+        `  open stream of demo.test.generate (context ${ids[0]}) for 150 ms`,
+        `  open stream of demo.test.generate (context ${ids[1]}) for 50 ms`,
+      ].join('\n'),
+    )
+    gate.resolve()
+    await Promise.all([first.toArray(), second.toArray()])
+  }),
+)
+
+test(
+  'a handler that was killed and lives on says so, with the timer of its grace',
+  withVirtualTime(async ({ runtime, env }) => {
+    const gate = deferred()
+    const { client } = await serveOne(runtime, () => gate.promise)
+    const stream = await client.generate('a')
+    await stream.return()
+    await env.advance(10)
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      [
+        'the runtime is not quiet; left are:',
+        `  live handler of demo.test.generate (context ${stream.context.id}, killed) for 10 ms`,
+        '  timer: grace of a killed handler, set 10 ms ago',
+      ].join('\n'),
+    )
+    gate.resolve()
+    await stream.closed
+  }),
+)
+
+test(
+  'items that nobody has read are an open stream, though the handler has ended',
+  withRuntime(async ({ runtime }) => {
+    const { client } = await serveOne(runtime, async () => 'unread')
+    const stream = await client.generate(1)
+    await stream.closed
+    assert.match(
+      complaint(() => assertQuiet(runtime)),
+      /^the runtime is not quiet; left are:\n {2}open stream of demo\.test\.generate \(context .+\) for \d+ ms$/,
+    )
+    await stream.toArray()
+  }),
+)
+
+test(
+  'a wait, a sleep and a deadline are timers',
+  withVirtualTime(async ({ runtime, env }) => {
+    const client = await runtime.endpoint('demo.test.nobody').client()
+    const stop = new AbortController()
+    const wait = rejects(client.waitForInstances({ signal: stop.signal }), 'cancelled')
+    const sleeper = await serveOne(runtime, (_: unknown, context: Context) => context.sleep(1_000))
+    const sleeping = sleeper.client.one(1, { timeoutMs: 5_000 })
+    await env.advance(7)
+    const text = complaint(() => assertQuiet(runtime))
+    assert.match(text, /timer: waitForInstances of demo\.test\.nobody, set 7 ms ago/)
+    assert.match(text, /timer: context\.sleep, set 7 ms ago/)
+    assert.match(text, /timer: deadline of a context, set 7 ms ago/)
+    stop.abort()
+    await wait
+    await env.advance(1_000)
+    await sleeping
+  }),
+)
+
+test(
+  'observers of the bus are counted',
+  withRuntime(async ({ runtime }) => {
+    const subscriptions = [1, 2].map(() => runtime.bus.observe('*.*.*').subscribe())
+    assert.match(
+      complaint(() => assertQuiet(runtime)),
+      /\n {2}2 observers of the bus$/,
+    )
+    for (const subscription of subscriptions) subscription.unsubscribe()
+  }),
+)
+
+test(
+  'untilQuiet resolves as soon as the last of it has ended',
+  withRuntime(async ({ runtime }) => {
+    const gate = deferred()
+    const { client } = await serveOne(runtime, () => gate.promise)
+    const stream = await client.generate(1)
+    await stream.return()
+    let quiet = false
+    const until = untilQuiet(runtime, 4_000).then(() => {
+      quiet = true
+    })
+    await settled()
+    assert.is(quiet, false)
+    gate.resolve()
+    await within(2_000, until)
+  }),
+)
+
+test(
+  'untilQuiet that waits in vain rejects with what is left',
+  withRuntime(async ({ runtime }) => {
+    const gate = deferred()
+    const { client } = await serveOne(runtime, () => gate.promise)
+    const open = client.one(1)
+    await rejects(
+      untilQuiet(runtime, 1),
+      /the runtime is not quiet; left are:\n {2}live handler of demo\.test\.generate/,
+    )
+    gate.resolve()
+    await open
+  }),
+)
+
+test(
+  'a thousand calls of every kind leave nothing',
+  withRuntime(async ({ runtime }) => {
+    const { client, served } = await serveOne(
+      runtime,
+      async function* (n: number, context: Context) {
+        for (let i = 0; i < 3; i++) {
+          if (n % 7 === 0) context.signal.addEventListener('abort', () => {})
+          if (n % 5 === 0 && i === 1) throw new Error('poison')
+          yield i
+        }
+      },
+      { concurrency: 3 },
+    )
+    const calls = Array.from({ length: 1_000 }, async (_, n) => {
+      const stream = await client.generate(n, n % 3 === 0 ? { timeoutMs: 60_000, prefetch: 4 } : {})
+      if (n % 4 === 0) await stream.first()
+      else if (n % 4 === 1) stream.context.kill()
+      else if (n % 4 === 2) stream.context.stop()
+      await stream.return()
+      await stream.closed
+    })
+    await Promise.allSettled(calls)
+    assert.equal(served.load, { running: 0, waiting: 0 })
+    assertQuiet(runtime)
+  }),
+)
