@@ -27,7 +27,9 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   '@msgpack/msgpack': ['wire/encode.ts', 'wire/decode.ts'],
   eventemitter3: ['runtime/events.ts'],
   'node:net': ['transport/tcp/'],
-  'node:fs': ['discovery/file/', 'cli/'],
+  'node:fs': ['discovery/file/node-fs.ts', 'cli/'],
+  'node:os': ['discovery/file/node-fs.ts', 'cli/'],
+  'node:path': ['discovery/file/node-fs.ts', 'cli/'],
   'node:diagnostics_channel': ['core/trace.ts'],
   'node:*': ['cli/'],
 }
@@ -263,12 +265,14 @@ test('packages and built-in modules are imported only where the table says', () 
   const offenders = invented({
     'actor/actor.ts': "import { Subject } from 'rxjs'",
     'actor/bus.ts': "import { Subject } from 'rxjs'",
+    'discovery/file/node-fs.ts': "import { open } from 'node:fs/promises'",
     'discovery/file/store.ts': "import { open } from 'node:fs/promises'\nimport { join } from 'node:path'",
     'cli/main.ts': "import { join } from 'node:path'\nimport { connect } from 'node:net'",
     'core/schema.ts': "import type { StandardSchemaV1 } from '@standard-schema/spec'",
   })
   assert.equal(strayPackages(offenders), [
     'actor/actor.ts imports rxjs',
+    'discovery/file/store.ts imports node:fs',
     'discovery/file/store.ts imports node:path',
     'cli/main.ts imports node:net',
     'core/schema.ts imports @standard-schema/spec',
