@@ -24,6 +24,9 @@ type ItemOfResult<Result> =
         ? Data<Awaited<Yielded>>
         : Data<Result>
 
+/** What the runtime itself calls on a stage. */
+const LIFECYCLE: readonly string[] = ['initialize', 'run', 'dispose']
+
 /** A handler as the actor calls it, and whether it came as a bare function. */
 export interface BoundHandler {
   readonly call: Handler
@@ -48,6 +51,12 @@ export function bindHandler(served: unknown, endpoint: string): BoundHandler {
   }
   if (served === null || typeof served !== 'object') {
     throw new SluiceError('invalid_argument', `serve takes a function or a stage object, not ${describe(served)}`)
+  }
+  if (LIFECYCLE.includes(endpoint)) {
+    throw new SluiceError(
+      'invalid_argument',
+      `a stage cannot serve ${endpoint}: the runtime calls its method of that name`,
+    )
   }
   const method = (served as Record<string, unknown>)[endpoint]
   // `constructor` is a name like any other, but what every object inherits under it is a class.

@@ -44,6 +44,7 @@ export class Run extends Dependant implements Source {
   readonly #request: unknown
   #iterator: AsyncIterator<unknown> | undefined
   #items: unknown[] | undefined
+  #yields = 0
   #stepping = false
   #runsAhead = false
   #wanted = false
@@ -241,6 +242,7 @@ export class Run extends Dependant implements Source {
         return this.#refuse(refusal)
       }
     }
+    this.#yields++
     if (this.#wanted) {
       this.#wanted = false
       this.call.item(item)
@@ -322,7 +324,7 @@ export class Run extends Dependant implements Source {
       if (this.#trace !== undefined) traceEnd(handlerChannel, this.#trace, ending, error)
       this.#host.ended(this)
     }
-    this.call.closed(ending)
+    this.call.closed(ending, this.#yields)
   }
 }
 

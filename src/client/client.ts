@@ -266,6 +266,7 @@ export class Client<Req = any, Item = any> {
     reader.instanceId = instance.instanceId
     reader.tap = this.#host.tapFor(instance)
     reader.load = load
+    reader.opening()
     let source: Source | Promise<Source>
     try {
       source = this.#host.dispatchTo(instance)(reader)
@@ -313,8 +314,9 @@ export class Client<Req = any, Item = any> {
     try {
       return pick(instances, reader.request, parent)
     } catch (thrown) {
-      reader.refused()
-      throw SluiceError.from(thrown)
+      const error = SluiceError.from(thrown)
+      reader.refused(error)
+      throw error
     }
   }
 
@@ -333,15 +335,16 @@ export class Client<Req = any, Item = any> {
       !others ||
       !budget.spend()
     ) {
-      reader.refused()
+      reader.refused(refusal)
       return refuse(env, refusal)
     }
     this.#opening.add(reader)
     try {
       await reader.context.sleep(retryDelayMs(call.attempt, env.random()))
     } catch (cancelled) {
-      reader.refused()
-      throw isSluiceError(cancelled) ? cancelled : refusal
+      const error = isSluiceError(cancelled) ? cancelled : refusal
+      reader.refused(error)
+      throw error
     } finally {
       this.#opening.delete(reader)
     }
@@ -349,10 +352,10 @@ export class Client<Req = any, Item = any> {
   }
 
   async #unroutable(reader: Reader): Promise<Reader> {
-    reader.refused()
     const known = new Set((await this.#host.known()).map(formatEndpoint))
     const message = `no instance of ${this.endpoint}: ${knownText(this.endpoint, known)}`
     const refusal = new SluiceError('unavailable', message, { endpoint: this.endpoint, retryable: true })
+    reader.refused(refusal)
     return refuse(this.#host.env, refusal)
   }
 

@@ -22,8 +22,11 @@ export interface Sink {
   end(): void
   /** The call failed; also instead of an answer, before it is asked for. */
   fail(error: SluiceError): void
-  /** The handler has really ended, or was lost. Exactly once; items it yielded before may still be pulled. */
-  closed(ending: Ending): void
+  /**
+   * The handler has really ended, or was lost, after yielding so many items. Exactly once; what it yielded may still be
+   * pulled.
+   */
+  closed(ending: Ending, items: number): void
 }
 
 /** Where items come from. */

@@ -11,6 +11,7 @@ import { type Env, systemEnv, type Timer } from './env.ts'
 import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { follow, unfollow, whenSettled } from './follow.ts'
 import { Entry, List } from './list.ts'
+import { unknownOption } from './options.ts'
 import { Metadata, type MetadataInit } from './metadata.ts'
 
 /** Something that hears when the context it hangs on is stopped or killed. */
@@ -77,6 +78,7 @@ export class Context extends Dependant {
   constructor(options?: ContextOptions)
   constructor(options: ContextOptions = {}, from: Inheritance = NOTHING) {
     super()
+    if (from === NOTHING) checkNames(options)
     const { parent } = from
     this.#parent = parent
     this.#hop = from.hop
@@ -175,6 +177,7 @@ export class Context extends Dependant {
 
   /** A context below this one, with metadata of its own: stopping or killing it leaves this one alone. */
   child(options: ContextOptions = {}): Context {
+    checkNames(options)
     return new Inheriting(options, { parent: this, callId: this.#callId })
   }
 
@@ -474,9 +477,8 @@ export class Context extends Dependant {
   }
 
   #endedError(): SluiceError {
-    return stackless('cancelled', `the handler of ${this.#origin()} has ended; context.detached() outlives it`, {
-      origin: this.#origin(),
-    })
+    const what = this.#hop === undefined ? 'the context' : `the handler of ${this.#hop.endpoint}`
+    return stackless('cancelled', `${what} has ended; context.detached() outlives it`, { origin: this.#origin() })
   }
 
   #origin(): string {
@@ -555,6 +557,12 @@ class Deferred {
 function checkSignal(signal: unknown): AbortSignal {
   if (signal instanceof AbortSignal) return signal
   throw new SluiceError('invalid_argument', `signal is ${describe(signal)}; it must be an AbortSignal`)
+}
+
+const NAMES: readonly string[] = ['id', 'metadata', 'signal', 'timeoutMs', 'env'] satisfies (keyof ContextOptions)[]
+
+function checkNames(options: ContextOptions): void {
+  for (const name in options) if (!NAMES.includes(name)) throw unknownOption('Context', name, NAMES)
 }
 
 function checkId(id: unknown): string | undefined {

@@ -23,7 +23,7 @@ export interface Consumer {
 /** How a call ended, once its handler has. */
 export interface Closed {
   readonly ending: Ending
-  /** Items its caller had received by then. */
+  /** Items the caller had received when it left, or when the call failed; all there were, if it ended well. */
   readonly items: number
 }
 
@@ -105,19 +105,24 @@ export class Reader extends Dependant implements Call, OpenCall {
     return this.#closed !== undefined
   }
 
-  /** Notes which instance took the call, and where its items come from. */
+  /** The call is about to be handed over. */
+  opening(): void {
+    this.#trace ??= traceStart(callChannel, this)
+  }
+
+  /** The instance took the call: notes where its items come from. */
   accepted(source: Source): void {
     this.#source = source
-    this.#trace = traceStart(callChannel, this)
     if (this.tap?.watched) this.tap.started(this)
     if (this.#over) this.#ended(this.#ending ?? 'cancelled', this.#error)
     else this.#openCalls.add(this)
   }
 
   /** No instance took the call: lets go of the context. */
-  refused(): void {
+  refused(error: SluiceError): void {
     this.#over = true
     this.context.finish()
+    this.#traced('error', error)
   }
 
   /** Nobody holds the stream any more: ends the call, once nobody waits for an item either; `dropped` hears if it did. */
@@ -217,9 +222,10 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.context.onKill(error)
   }
 
-  closed(ending: Ending): void {
+  closed(ending: Ending, items: number): void {
     if (this.#closed !== undefined) return
-    this.#closed = { ending: this.#ending ?? ending, items: this.#items }
+    // What was yielded and not read yet still counts, unless it never will be read.
+    this.#closed = { ending: this.#ending ?? ending, items: this.#over ? this.#items : items }
     if (this.load !== undefined) this.load.open--
     if (this.#onClosed !== undefined) for (const listener of this.#onClosed) listener(this.#closed)
     this.#onClosed = undefined
@@ -280,8 +286,9 @@ export class Reader extends Dependant implements Call, OpenCall {
     const consumer = this.#consumer
     this.#consumer = undefined
     if (consumer !== undefined) {
-      if (error === undefined) consumer.end()
-      else consumer.fail(error)
+      if (error !== undefined) consumer.fail(error)
+      else if (ending === 'cancelled') consumer.fail(stackless('cancelled', `the stream of ${this.endpoint} was left`))
+      else consumer.end()
     } else if (this.#resolve === undefined) {
       this.#error = error
     } else if (error !== undefined) {
@@ -294,6 +301,10 @@ export class Reader extends Dependant implements Call, OpenCall {
   #ended(ending: Ending, error: SluiceError | undefined): void {
     this.#openCalls.remove(this)
     if (this.tap?.watched) this.tap.ended(this, ending, error)
+    this.#traced(ending, error)
+  }
+
+  #traced(ending: Ending, error: SluiceError | undefined): void {
     if (this.#trace !== undefined) traceEnd(callChannel, this.#trace, ending, error)
     this.#trace = undefined
   }

@@ -389,7 +389,7 @@ test(
     const runtime = await DistributedRuntime.create({ logger: false })
     const { client } = await serveOne(runtime, async () => 'only')
     const stream = await client.generate(1)
-    assert.equal(await stream.closed, { ending: 'complete', items: 0 })
+    assert.equal(await stream.closed, { ending: 'complete', items: 1 })
     await stream.return()
     await runtime.shutdown()
   }),

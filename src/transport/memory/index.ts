@@ -95,7 +95,7 @@ class CopiedCall implements Call {
     this.#call.fail(error)
   }
 
-  closed(ending: Ending): void {
-    this.#call.closed(ending)
+  closed(ending: Ending, items: number): void {
+    this.#call.closed(ending, items)
   }
 }

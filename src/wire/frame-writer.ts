@@ -1,0 +1,186 @@
+/**
+ * Frames into bytes, gathered into one buffer until the connection takes it. Items are encoded right where they leave
+ * from; while one follows the other in the same stream they share a frame, whose header is completed when another frame
+ * begins or the buffer is taken.
+ */
+import { SluiceError } from '../core/error.ts'
+import { type EncodeRules, ValueWriter } from './encode.ts'
+import { type Frame, type Items, KINDS, MAX_FRAME_DEPTH, MAX_HELLO_BYTES } from './frame.ts'
+import { elementsOf, type ListedFrame } from './frame-elements.ts'
+
+const LENGTH_BYTES = 4
+/** An items frame without its body: length, array, kind, stream, seq, count and the header of the body at their largest. */
+const ITEMS_OVERHEAD = 4 + 1 + 1 + 5 + 9 + 3 + 5
+/** Items stop sharing a frame here: to read larger ones costs the receiver a copy, and saves nobody anything. */
+const SHARED_FRAME_BYTES = 64 * 1024
+const ITEMS_KIND = KINDS.indexOf('items')
+
+/** The items frame that can still grow. Positions are marks of the buffer. */
+interface Growing {
+  readonly start: number
+  readonly stream: number
+  /** Where its body begins. */
+  readonly body: number
+  nextSeq: number
+  count: number
+}
+
+export class FrameWriter extends ValueWriter {
+  #maxFrameBytes = MAX_HELLO_BYTES
+  #growing: Growing | undefined
+  #isWriting = false
+
+  /** What the peer's hello allows. */
+  raise(maxFrameBytes: number): void {
+    this.#maxFrameBytes = maxFrameBytes
+  }
+
+  /**
+   * Gathers a frame.
+   * @throws SluiceError if it cannot be encoded, or is larger than the peer takes; then nothing of it was gathered.
+   */
+  write(frame: Frame): void {
+    this.#enter()
+    try {
+      this.#complete()
+      if (frame.kind === 'items') this.#items(frame)
+      else this.#frame(frame)
+    } finally {
+      this.#isWriting = false
+    }
+  }
+
+  /**
+   * Gathers one item of a stream, in the frame of the one before it if nothing came between, and says what it weighs.
+   * @throws SluiceError if it cannot be encoded; then nothing of it was gathered.
+   */
+  item(stream: number, seq: number, item: unknown, rules: EncodeRules): number {
+    this.#enter()
+    try {
+      let growing = this.#growingFor(stream, seq)
+      try {
+        const size = this.value(item, rules)
+        if (this.#isTooLarge(growing)) growing = this.#moveOut(growing, size)
+        growing.nextSeq++
+        growing.count++
+        return size
+      } finally {
+        // Begun for this item, which was refused.
+        if (growing.count === 0) this.#drop(growing)
+      }
+    } finally {
+      this.#isWriting = false
+    }
+  }
+
+  override take(): Uint8Array | undefined {
+    this.#complete()
+    return super.take()
+  }
+
+  /** A getter within a value may come here before that is written. */
+  #enter(): void {
+    if (this.#isWriting) throw new SluiceError('internal', 'a value wrote to its own connection while it was encoded')
+    this.#isWriting = true
+  }
+
+  #growingFor(stream: number, seq: number): Growing {
+    const growing = this.#growing
+    if (growing !== undefined) {
+      const hasRoom = growing.count < 0xffff && this.mark - growing.start < SHARED_FRAME_BYTES
+      if (growing.stream === stream && growing.nextSeq === seq && hasRoom) return growing
+      this.#complete()
+    }
+    this.#growing = this.#begin(stream, seq)
+    return this.#growing
+  }
+
+  /** An item that made its frame too large goes into the next one, if that makes a difference. */
+  #moveOut(growing: Growing, size: number): Growing {
+    const item = this.bytes.slice(this.used - size, this.used)
+    this.goTo(this.mark - size)
+    const { stream, nextSeq, count } = growing
+    if (count > 0) {
+      this.#complete()
+      growing = this.#begin(stream, nextSeq)
+      this.#growing = growing
+    }
+    this.append(item)
+    if (!this.#isTooLarge(growing)) return growing
+    const { mark } = this
+    this.#drop(growing)
+    throw this.#tooLarge('items', mark - growing.start - LENGTH_BYTES)
+  }
+
+  #drop(growing: Growing): void {
+    this.goTo(growing.start)
+    this.#growing = undefined
+  }
+
+  #begin(stream: number, seq: number): Growing {
+    const start = this.mark
+    this.reserve(ITEMS_OVERHEAD)
+    this.goTo(start + LENGTH_BYTES)
+    this.listHeader(5, 0x90)
+    this.byte(ITEMS_KIND)
+    this.number(stream)
+    this.number(seq)
+    // Of a fixed width, so that they can be filled in when they are known.
+    this.goTo(this.mark + 3 + 5)
+    return { start, stream, body: this.mark, nextSeq: seq, count: 0 }
+  }
+
+  #complete(): void {
+    const growing = this.#growing
+    if (growing === undefined) return
+    this.#growing = undefined
+    this.#fill(growing)
+  }
+
+  #fill({ start, body, count }: Growing): void {
+    const { view } = this
+    const at = this.at(body)
+    view.setUint8(at - 8, 0xcd)
+    view.setUint16(at - 7, count)
+    view.setUint8(at - 5, 0xc6)
+    view.setUint32(at - 4, this.used - at)
+    view.setUint32(this.at(start), this.mark - start - LENGTH_BYTES)
+  }
+
+  #items({ stream, seq, count, body }: Items): void {
+    const begun = this.#begin(stream, seq)
+    begun.count = count
+    this.append(body)
+    const size = this.mark - begun.start - LENGTH_BYTES
+    if (size <= this.#maxFrameBytes) return this.#fill(begun)
+    this.goTo(begun.start)
+    throw this.#tooLarge('items', size)
+  }
+
+  #frame(frame: ListedFrame): void {
+    const start = this.mark
+    try {
+      this.reserve(LENGTH_BYTES)
+      this.goTo(start + LENGTH_BYTES)
+      this.value(elementsOf(frame), {
+        code: 'invalid_argument',
+        what: `${frame.kind} frame`,
+        maxBytes: this.#maxFrameBytes,
+        depth: MAX_FRAME_DEPTH,
+      })
+    } catch (thrown) {
+      this.goTo(start)
+      throw thrown
+    }
+    this.view.setUint32(this.at(start), this.mark - start - LENGTH_BYTES)
+  }
+
+  #isTooLarge({ start }: Growing): boolean {
+    return this.mark - start - LENGTH_BYTES > this.#maxFrameBytes
+  }
+
+  #tooLarge(kind: string, size: number): SluiceError {
+    const message = `${kind} frame takes ${size} bytes; the peer takes at most ${this.#maxFrameBytes}`
+    return new SluiceError('resource_exhausted', message)
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * A growing buffer that MessagePack's headers and numbers are written into. What was handed over is never touched again:
+ * writing goes on behind it, and growing copies only what has not been handed over.
+ */
+
+/** A buffer of this size holds what a busy connection writes in a turn. */
+const SLAB_BYTES = 64 * 1024
+/** Less than this is not worth going on with. */
+const LEAST_LEFT = 1024
+
+export class Output {
+  /** Zero-filled, so that not even a mistake could send what was in memory before. */
+  protected bytes: Uint8Array = new Uint8Array(0)
+  protected view: DataView = new DataView(new ArrayBuffer(0))
+  /** Where the next byte goes. */
+  protected used = 0
+  /** Where that begins which has not been handed over. */
+  #start = 0
+
+  /** Bytes gathered and not handed over. */
+  get size(): number {
+    return this.used - this.#start
+  }
+
+  /** Hands over what was gathered. */
+  take(): Uint8Array | undefined {
+    if (this.used === this.#start) return undefined
+    const taken = this.bytes.subarray(this.#start, this.used)
+    this.#start = this.used
+    if (this.bytes.length - this.used < LEAST_LEFT) this.#replace(new Uint8Array(0))
+    return taken
+  }
+
+  /** Gives back the room of something large, and all that was gathered. */
+  protected reset(): void {
+    this.used = this.#start = 0
+    if (this.bytes.length > 4 * SLAB_BYTES) this.#replace(new Uint8Array(0))
+  }
+
+  /** Makes room for `more` bytes. Positions counted from the beginning of what was gathered stay what they are. */
+  protected reserve(more: number): void {
+    if (this.used + more > this.bytes.length) this.grow(more)
+  }
+
+  protected grow(more: number): void {
+    const gathered = this.bytes.subarray(this.#start, this.used)
+    // Twice what is kept, so that all copying together stays in proportion; not twice what comes, which may be large.
+    const grown = new Uint8Array(Math.max(SLAB_BYTES, 2 * gathered.length + more))
+    grown.set(gathered)
+    this.#replace(grown)
+    this.used = gathered.length
+  }
+
+  #replace(bytes: Uint8Array): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer)
+    this.used = this.#start = 0
+  }
+
+  /** Where the next byte goes, counted so that growing does not change it. */
+  protected get mark(): number {
+    return this.used - this.#start
+  }
+
+  protected at(mark: number): number {
+    return this.#start + mark
+  }
+
+  protected append(source: Uint8Array): void {
+    this.reserve(source.length)
+    this.bytes.set(source, this.used)
+    this.used += source.length
+  }
+
+  protected byte(value: number): void {
+    this.reserve(1)
+    this.bytes[this.used++] = value
+  }
+
+  /** A number as the shortest integer that holds it, or as float 64. */
+  protected number(value: number): void {
+    this.reserve(9)
+    const { bytes } = this
+    let at = this.used
+    if ((value | 0) === value && (value !== 0 || 1 / value > 0)) {
+      if (value >= 0) {
+        if (value >= 0x80) {
+          if (value < 0x100) bytes[at++] = 0xcc
+          else {
+            if (value < 0x10000) bytes[at++] = 0xcd
+            else {
+              bytes[at++] = 0xce
+              bytes[at++] = value >>> 24
+              bytes[at++] = value >>> 16
+            }
+            bytes[at++] = value >>> 8
+          }
+        }
+      } else if (value < -0x20) {
+        if (value >= -0x80) bytes[at++] = 0xd0
+        else {
+          if (value >= -0x8000) bytes[at++] = 0xd1
+          else {
+            bytes[at++] = 0xd2
+            bytes[at++] = value >>> 24
+            bytes[at++] = value >>> 16
+          }
+          bytes[at++] = value >>> 8
+        }
+      }
+      bytes[at++] = value
+    } else if (Number.isSafeInteger(value) && value !== 0) {
+      at = this.#wide(value, at)
+    } else {
+      bytes[at] = 0xcb
+      this.view.setFloat64(at + 1, value)
+      at += 9
+    }
+    this.used = at
+  }
+
+  #wide(value: number, at: number): number {
+    if (value > 0 && value < 2 ** 32) {
+      this.bytes[at] = 0xce
+      this.view.setUint32(at + 1, value)
+      return at + 5
+    }
+    this.bytes[at] = value > 0 ? 0xcf : 0xd3
+    this.view.setUint32(at + 1, Math.floor(value / 2 ** 32))
+    this.view.setUint32(at + 5, value)
+    return at + 9
+  }
+
+  protected binHeader(size: number): void {
+    this.reserve(5)
+    if (size < 0x100) {
+      this.bytes[this.used++] = 0xc4
+      this.bytes[this.used++] = size
+    } else this.#sized(size, 0xc5)
+  }
+
+  /** The header of an array or a map. */
+  protected listHeader(length: number, fixed: 0x90 | 0x80): void {
+    this.reserve(5)
+    if (length < 16) this.bytes[this.used++] = fixed | length
+    else this.#sized(length, fixed === 0x90 ? 0xdc : 0xde)
+  }
+
+  /** A 16-bit size behind `head`, or a 32-bit one behind the next higher. */
+  #sized(size: number, head: number): void {
+    if (size < 0x10000) {
+      this.bytes[this.used] = head
+      this.view.setUint16(this.used + 1, size)
+      this.used += 3
+    } else {
+      this.bytes[this.used] = head + 1
+      this.view.setUint32(this.used + 1, size)
+      this.used += 5
+    }
+  }
+
+  protected extensionHeader(size: number, type: number): void {
+    this.reserve(6)
+    const fixed = size === 1 ? 0xd4 : size === 2 ? 0xd5 : size === 4 ? 0xd6 : size === 8 ? 0xd7 : size === 16 ? 0xd8 : 0
+    if (fixed !== 0) this.bytes[this.used++] = fixed
+    else if (size < 0x100) {
+      this.bytes[this.used++] = 0xc7
+      this.bytes[this.used++] = size
+    } else this.#sized(size, 0xc8)
+    this.bytes[this.used++] = type
+  }
+
+  /**
+   * For a header whose size depends on what comes after it: moves what was written since `mark` by `gap` bytes and goes
+   * back there. Says where to go on once the header is written.
+   */
+  protected makeRoom(mark: number, gap: number): number {
+    this.reserve(gap)
+    const from = this.at(mark)
+    const end = this.mark + gap
+    this.bytes.copyWithin(from + gap, from, this.used)
+    this.used = from
+    return end
+  }
+
+  protected goTo(mark: number): void {
+    this.used = this.#start + mark
+  }
+}
