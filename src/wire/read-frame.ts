@@ -24,7 +24,7 @@ const ANY = Number.POSITIVE_INFINITY
 const MAX_SEQ = Number.MAX_SAFE_INTEGER
 
 /** The elements of each kind besides the kind itself. */
-const SIZES: readonly number[] = [5, 3, 12, 3, 2, 4, 3, 3, 2, 1, 2, 2, 2, 1, 1, 1]
+const SIZES: readonly number[] = [5, 3, 12, 3, 2, 4, 3, 3, 3, 1, 2, 2, 2, 1, 1, 1]
 
 /** Nothing for a frame whose kind is to be ignored. @throws ProtocolError naming frame, field and value. */
 export function readFrame(fields: FieldReader): Frame | undefined {
