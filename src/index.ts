@@ -20,7 +20,15 @@ export { type Annotations, annotate, Response } from './core/response.ts'
 export type { StandardSchema } from './core/schema.ts'
 export type { TraceMessage } from './core/trace.ts'
 // For those who extend sluice.
-export type { Change, Discovery, Instance, Lease, Watch } from './discovery/discovery.ts'
+export type {
+  Change,
+  Discovery,
+  DiscoveryBackend,
+  DiscoveryHost,
+  Instance,
+  Lease,
+  Watch,
+} from './discovery/discovery.ts'
 export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from './runtime/descriptor.ts'
 export type { HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
 export type { CreateOptions } from './runtime/options.ts'
@@ -38,3 +46,4 @@ export type { Closed } from './stream/reader.ts'
 export { ResponseStream } from './stream/response-stream.ts'
 export { type MemoryHub, memoryHub } from './transport/memory/hub.ts'
 export { type MemoryOptions, type MemoryTransport, memory } from './transport/memory/index.ts'
+export type { Transport } from './transport/transport.ts'

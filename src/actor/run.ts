@@ -255,7 +255,7 @@ export class Run extends Dependant implements Source {
 
   /** Keeps up to `prefetch` items ready; with 1, the default, the next pull resumes the generator. */
   #runAhead(): void {
-    const { prefetch } = this.call
+    const { prefetch = 1 } = this.call
     if (prefetch === 1 || this.#runsAhead) return
     // A loop: an iterator whose next() gives plain results comes back here from within the step.
     this.#runsAhead = true

@@ -235,7 +235,7 @@ export class Client<Req = any, Item = any> {
     const refusal = this.#refusal()
     if (refusal !== undefined) throw refusal
     if (options !== NO_OPTIONS) checkOptions(options)
-    const { prefetch = 1, context: parent } = options
+    const { prefetch, context: parent } = options
     const context = Context.forCall(
       parent,
       host.newCallId(),

@@ -42,8 +42,8 @@ export interface Call extends Sink {
   readonly request: unknown
   /** The caller's; the handler gets a child of it. */
   readonly context: Context
-  /** Items the handler may be ahead of the consumer. */
-  readonly prefetch: number
+  /** Items the handler may be ahead of the consumer; undefined: one in process, the credit window over a wire. */
+  readonly prefetch: number | undefined
   /**
    * Makes an item ready to leave, at its yield and before the generator is resumed: a copy, or bytes. Missing where items
    * go by reference. @throws SluiceError `internal` if the item cannot leave; the call then fails with it.

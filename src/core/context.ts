@@ -11,8 +11,8 @@ import { type Env, systemEnv, type Timer } from './env.ts'
 import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { follow, unfollow, whenSettled } from './follow.ts'
 import { Entry, List } from './list.ts'
-import { unknownOption } from './options.ts'
 import { Metadata, type MetadataInit } from './metadata.ts'
+import { unknownOption } from './options.ts'
 
 /** Something that hears when the context it hangs on is stopped or killed. */
 export abstract class Dependant extends Entry {
@@ -233,6 +233,13 @@ export class Context extends Dependant {
   /** @internal The context of a new call, as its caller sees it. */
   static forCall(parent: Context | undefined, callId: string, options: ContextOptions): Context {
     return new Inheriting(options, parent === undefined ? { callId } : { parent, callId })
+  }
+
+  /** @internal The caller's context of a call that came from another process. */
+  static forRemote({ path, callId, metadata, ...options }: RemoteContext): Context {
+    const context = new Inheriting(options, { path, callId })
+    context.#metadata = metadata
+    return context
   }
 
   /** @internal The context its handler sees: nothing done to it reaches the caller's. */
@@ -494,6 +501,16 @@ Object.defineProperty(Context.prototype, Symbol.for('nodejs.util.inspect.custom'
     return `Context { id: ${JSON.stringify(this.id)}, ${state} }`
   },
 })
+
+/** What a call from another process brings along. */
+export interface RemoteContext {
+  readonly id: string
+  readonly callId: string
+  readonly path: readonly Hop[]
+  readonly metadata: Metadata
+  readonly timeoutMs: number | undefined
+  readonly env: Env
+}
 
 /** What a context inherits from inside; handed over beside the public options. */
 interface Inheritance {

@@ -24,6 +24,8 @@ export interface Env {
   timer(delayMs: number, run: () => void, options: TimerOptions): Timer
   /** Runs `run` in a later turn of the event loop. */
   immediate(run: () => void): void
+  /** Runs `run` at the end of this turn's work, after the promise jobs that are due. */
+  tick(run: () => void): void
   /** A number in [0, 1). */
   random(): number
   /** A fresh id, unique in practice everywhere. */
@@ -114,6 +116,7 @@ export const systemEnv: Env = {
     return { cancel: () => clearTimeout(timeout) }
   },
   immediate: systemImmediate,
+  tick: (run) => process.nextTick(run),
   random: () => Math.random(),
   id: () => crypto.randomUUID(),
   turn: new Turn(systemNow, systemImmediate),
@@ -149,6 +152,10 @@ export class TrackedEnv implements Env {
 
   immediate(run: () => void): void {
     this.#env.immediate(run)
+  }
+
+  tick(run: () => void): void {
+    this.#env.tick(run)
   }
 
   id(): string {

@@ -8,19 +8,17 @@ import type { Run } from '../actor/run.ts'
 import type { Client, ClientHost } from '../client/client.ts'
 import { RetryBudget } from '../client/retry.ts'
 import type { WaiterName } from '../client/wait.ts'
-import type { Dispatch } from '../core/call.ts'
 import type { Context, Hop } from '../core/context.ts'
 import type { EndpointId } from '../core/endpoint-id.ts'
 import { formatEndpoint } from '../core/endpoint-id.ts'
 import { systemEnv, TrackedEnv } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
-import type { Discovery, Instance } from '../discovery/discovery.ts'
+import type { Instance } from '../discovery/discovery.ts'
 import { InstanceSet } from '../discovery/instance-set.ts'
-import { MemoryDiscovery } from '../discovery/memory/index.ts'
 import { type DroppedStreams, droppedStreams } from '../stream/open-calls.ts'
-import type { MemoryTransport } from '../transport/memory/index.ts'
 import { Reports, shown } from './events.ts'
 import type { RuntimeConfig } from './options.ts'
+import type { Plane } from './plane.ts'
 import type { Served } from './served.ts'
 import type { StageEntry } from './stages.ts'
 
@@ -28,8 +26,7 @@ export class Kernel implements ActorHost {
   readonly id: string
   readonly env: TrackedEnv
   readonly reports: Reports
-  readonly transport: MemoryTransport
-  readonly discovery: Discovery
+  readonly plane: Plane
   readonly bus: Bus
   readonly clients: Set<Client> = new Set()
   readonly served: Set<Served> = new Set()
@@ -39,29 +36,23 @@ export class Kernel implements ActorHost {
   onEscalation: ((error: SluiceError) => void) | undefined
   readonly #dropped: DroppedStreams
   readonly #sets = new Map<string, { readonly set: InstanceSet; readonly budget: RetryBudget; users: number }>()
-  readonly #detach: () => void
-  readonly #localDispatch: Dispatch
   #calls = 0
 
-  constructor({ env = systemEnv, logger, transport }: RuntimeConfig) {
+  constructor({ env = systemEnv, logger, plane }: RuntimeConfig) {
     this.env = new TrackedEnv(env)
     this.id = this.env.id()
     this.reports = new Reports(logger)
-    this.transport = transport
-    this.discovery = new MemoryDiscovery(transport.hub)
     this.bus = new Bus(() => this.env.wall())
-    this.#detach = transport.hub.attach(this.id, this.bus.dispatch)
-    this.#localDispatch = transport.isolated(this.bus.dispatch)
+    this.plane = plane({
+      ...{ runtimeId: this.id, env, dispatch: this.bus.dispatch },
+      warn: (line) => this.reports.warn(line),
+      avoid: (address) => this.#avoid(address),
+    })
     this.#dropped = droppedStreams(({ endpoint, context }) =>
       this.reports.warn(
         `a stream of ${endpoint} (context ${shown(context.id)}) was dropped without being read to its end; its call was cancelled`,
       ),
     )
-  }
-
-  /** Where other runtimes reach this one. */
-  get address(): string {
-    return this.id
   }
 
   /** Why nothing new may begin. */
@@ -79,14 +70,14 @@ export class Kernel implements ActorHost {
       set,
       budget,
       dropped: this.#dropped,
-      waits: this.transport.hub.waits,
+      waits: this.plane.waits,
       waiter,
-      dispatchTo: (instance) => this.#dispatchTo(instance),
+      dispatchTo: (instance) => this.plane.dispatchTo(instance),
       tapFor: (instance) => (instance.runtimeId === this.id ? undefined : this.bus.tap(path, 'remote')),
       drainingInstances: (context) => this.#drainingInstances(path, context),
       newCallId: () => `${this.id}-${++this.#calls}`,
       refusal: () => this.refusal,
-      known: () => this.discovery.list(),
+      known: () => this.plane.discovery.list(),
       onWaiting: (notice) => {
         this.reports.warn(notice.message)
         this.reports.emit('waiting', notice)
@@ -97,10 +88,6 @@ export class Kernel implements ActorHost {
         onClose(client)
       },
     }
-  }
-
-  detach(): void {
-    this.#detach()
   }
 
   // ---- ActorHost -------------------------------------------------------------------------------------------------
@@ -140,9 +127,10 @@ export class Kernel implements ActorHost {
 
   // ----------------------------------------------------------------------------------------------------------------
 
-  #dispatchTo(instance: Instance): Dispatch {
-    if (instance.runtimeId === this.id) return this.#localDispatch
-    return this.transport.isolated(this.transport.hub.dispatchTo(instance.address))
+  #avoid(address: string): void {
+    for (const { set } of this.#sets.values()) {
+      for (const instance of set.all) if (instance.address === address) set.avoid(instance.instanceId)
+    }
   }
 
   /** While they drain, endpoints are in no listing, and calls this runtime has accepted may still need them. */
@@ -167,7 +155,7 @@ export class Kernel implements ActorHost {
       this.#sets.set(path, entry)
       entry.users++
       // A listener of the first listing may ask for a client of this very endpoint, and finds the set.
-      set.open(this.discovery)
+      set.open(this.plane.discovery)
       return entry
     }
     entry.users++

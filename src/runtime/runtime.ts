@@ -28,7 +28,7 @@ export class DistributedRuntime {
    * @throws SluiceError `invalid_argument` for an option, or an environment variable, that is not allowed.
    */
   static async create(options?: CreateOptions): Promise<DistributedRuntime> {
-    const kernel = new Kernel(readConfig(options, process.env))
+    const kernel = new Kernel(await readConfig(options, process.env))
     const shutdown = new Shutdown(kernel)
     const runtimeFor = (entry: StageEntry): DistributedRuntime => {
       const { clients } = entry

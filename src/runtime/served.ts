@@ -56,7 +56,7 @@ export class Served {
   #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
 
   /** @internal */
-  constructor({ kernel, id, handlerOrStage, requestSchema, itemSchema, options }: ServeInit) {
+  constructor({ kernel, id, handlerOrStage, requestSchema, itemSchema, options }: ServeInit, address: string) {
     const read = readOptions('serve', SERVE_OPTIONS, options) as Required<ServeOptions>
     const instanceId = kernel.env.id()
     const endpoint = formatEndpoint(id)
@@ -70,7 +70,7 @@ export class Served {
       ...id,
       instanceId,
       runtimeId: kernel.id,
-      address: kernel.address,
+      address,
       since: kernel.env.wall(),
       gracefulShutdown: read.gracefulShutdown,
       ...(read.metricsLabels !== undefined && { metricsLabels: read.metricsLabels }),
@@ -87,7 +87,8 @@ export class Served {
   static async start(init: ServeInit): Promise<Served> {
     const { kernel, handlerOrStage, runtimeFor } = init
     if (kernel.state !== 'open') throw shuttingDown(formatEndpoint(init.id))
-    const served = new Served(init)
+    const listening = kernel.plane.listen()
+    const served = new Served(init, typeof listening === 'string' ? listening : await listening)
     const isStage = typeof handlerOrStage === 'object'
     const stage = isStage
       ? StageEntry.acquire(kernel, handlerOrStage as object, served.endpoint, runtimeFor)
@@ -148,7 +149,10 @@ export class Served {
     if (this.#closing !== undefined || this.#kernel.state !== 'open') throw shuttingDown(this.endpoint)
     if (this.#announced) return
     this.#announced = true
-    const { discovery, reports } = this.#kernel
+    const {
+      plane: { discovery },
+      reports,
+    } = this.#kernel
     let lease: Lease
     try {
       lease = await discovery.register(this.instance, (reason) => {

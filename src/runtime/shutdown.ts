@@ -51,8 +51,7 @@ export class Shutdown {
     await Promise.all([...served].map((each) => each.finishClosing()))
     kernel.state = 'closed'
     for (const client of [...kernel.clients]) client.shut(new SluiceError('unavailable', 'the runtime was closed'))
-    await kernel.discovery.close()
-    kernel.detach()
+    await kernel.plane.close()
     const end = this.#error === undefined ? {} : { error: this.#error }
     reports.emit('closed', end)
     this.#resolve(end)

@@ -57,7 +57,7 @@ export class StageEntry {
 
   /** @throws whatever `initialize` throws. */
   async initialise(endpoint: string): Promise<void> {
-    const { waits } = this.#kernel.transport.hub
+    const { waits } = this.#kernel.plane
     if (this.#initialising !== undefined) this.#initialising.endpoints.add(endpoint)
     const begun = this.#initialising === undefined ? waits.begin(endpoint) : undefined
     if (begun !== undefined) this.#initialising = begun

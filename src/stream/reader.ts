@@ -32,7 +32,7 @@ export interface ReaderInit {
   readonly endpoint: string
   readonly request: unknown
   readonly context: Context
-  readonly prefetch: number
+  readonly prefetch: number | undefined
   readonly openCalls: OpenCalls
 }
 
@@ -54,7 +54,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   instanceId = ''
   readonly request: unknown
   readonly context: Context
-  readonly prefetch: number
+  readonly prefetch: number | undefined
   readonly since: number
   holder: object | undefined
   /** The client's count of open calls to the instance; one less when the handler has really ended. */

@@ -34,6 +34,10 @@ export class VirtualEnv implements Env {
     setImmediate(run)
   }
 
+  tick(run: () => void): void {
+    process.nextTick(run)
+  }
+
   id(): string {
     const word = () =>
       Math.floor(this.random() * 2 ** 32)

@@ -300,7 +300,7 @@ async function oneUnreachable(here: DistributedRuntime, hub: ReturnType<typeof m
   const dead = await DistributedRuntime.create({ transport: memory({ hub }), logger: false })
   const lost = await dead.endpoint(PATH).serve(async () => 'lost')
   const well = await here.endpoint(PATH).serve(async () => 'well')
-  DistributedRuntime.kernelOf(dead).detach()
+  hub.detach(dead.id)
   return { dead, lost, well }
 }
 

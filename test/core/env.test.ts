@@ -238,6 +238,9 @@ test('an environment written as a class keeps its this', () => {
     immediate(run: () => void): void {
       run()
     }
+    tick(run: () => void): void {
+      run()
+    }
     timer(_delayMs: number, _run: () => void): Timer {
       return { cancel: () => {} }
     }

@@ -261,6 +261,7 @@ function processEnv(env: VirtualEnv, process: FakeProcess): Env {
       throw new Error('discovery asked for the wall clock')
     },
     immediate: (run) => env.immediate(() => process.whenRunning(run)),
+    tick: (run) => env.tick(() => process.whenRunning(run)),
     id: () => env.id(),
     timer(delayMs: number, run: () => void, options: TimerOptions): Timer {
       let open = true

@@ -217,7 +217,7 @@ test(
   'an announcement that fails rejects serve(), and the stage that was up is disposed',
   withRuntime(async ({ runtime }) => {
     const calls: string[] = []
-    const { discovery } = DistributedRuntime.kernelOf(runtime)
+    const { discovery } = DistributedRuntime.kernelOf(runtime).plane
     const { register } = discovery
     discovery.register = () => Promise.reject(new Error('disk full'))
     const stage = { dispose: () => void calls.push('dispose'), run: () => void calls.push('run'), generate: item }
@@ -239,7 +239,7 @@ test(
   'a runtime that shuts down while an instance is being announced disposes its stage and lets nothing run',
   withRuntime(async ({ runtime }) => {
     const calls: string[] = []
-    const { discovery } = DistributedRuntime.kernelOf(runtime)
+    const { discovery } = DistributedRuntime.kernelOf(runtime).plane
     const register = discovery.register.bind(discovery)
     const gate = deferred()
     discovery.register = async (instance: Instance) => {
@@ -301,7 +301,7 @@ test(
   withRuntime(async ({ runtime }) => {
     const { served, client } = await serveOne(runtime, item)
     assert.is(served.endpoint, PATH)
-    const known = { ...(await DistributedRuntime.kernelOf(runtime).discovery.list())[0] } as Instance
+    const known = { ...(await DistributedRuntime.kernelOf(runtime).plane.discovery.list())[0] } as Instance
     await served.unregister()
     await served.unregister()
     assert.equal(client.instanceIds(), [])
@@ -310,7 +310,7 @@ test(
     await served.register()
     await served.register()
     assert.equal(client.instanceIds(), [served.instanceId])
-    assert.is((await DistributedRuntime.kernelOf(runtime).discovery.list()).length, 1)
+    assert.is((await DistributedRuntime.kernelOf(runtime).plane.discovery.list()).length, 1)
     assert.is(await client.one(1), 'item')
   }),
 )

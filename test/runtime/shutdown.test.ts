@@ -70,7 +70,7 @@ test(
     assert.ok(runtime)
     const gate = deferred()
     const served = await server.endpoint(PATH).serve(() => gate.promise)
-    const record = (await DistributedRuntime.kernelOf(server).discovery.list())[0]
+    const record = (await DistributedRuntime.kernelOf(server).plane.discovery.list())[0]
     const clients = [
       await server.endpoint(PATH).client(),
       await other.endpoint(PATH).client(),
@@ -151,7 +151,7 @@ for (const depth of [2, 3]) {
       await settled()
       const closing = runtime.shutdown()
       await settled()
-      assert.equal(await DistributedRuntime.kernelOf(runtime).discovery.list(), [])
+      assert.equal(await DistributedRuntime.kernelOf(runtime).plane.discovery.list(), [])
       assert.equal(
         served.slice(1).map(({ load }) => load.running),
         Array(depth - 1).fill(0),

@@ -1,11 +1,15 @@
 // The modes that every core story runs in: how the runtimes of a program are made and how far apart caller and callee
 // stand. A story sees a World and does not know which; what it asserts about values must have come through a call, never
 // through a closure. Counters and promises shared for observing are fine as long as all of it is one process.
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Client,
   type ClientOptions,
   DistributedRuntime,
   type HandlerFailed,
+  type MemoryOptions,
   memory,
   memoryHub,
   type Orphan,
@@ -13,6 +17,8 @@ import {
   type ServeOptions,
 } from 'sluice'
 import { untilQuiet, VirtualEnv } from 'sluice/testing'
+import { file } from '../../src/discovery/file/index.ts'
+import { type TcpOptions, tcp } from '../../src/transport/tcp/index.ts'
 import type { Test } from './suite.ts'
 
 export interface Mode {
@@ -28,12 +34,32 @@ interface OpenOptions {
   readonly logger: { warn(line: string): void }
 }
 
-function inMemory(isolate: 'none' | 'clone', runtimes: number): Mode['open'] {
+function inMemory(isolate: 'none' | 'clone' | 'wire', runtimes: number, more: MemoryOptions = {}): Mode['open'] {
   return async ({ env, logger }) => {
     const hub = memoryHub()
-    const options = { logger, transport: memory({ hub, isolate }), ...(env !== undefined && { env }) }
+    const options = { logger, transport: memory({ hub, isolate, ...more }), ...(env !== undefined && { env }) }
     return Promise.all(Array.from({ length: runtimes }, () => DistributedRuntime.create(options)))
   }
+}
+
+/** Two runtimes that find each other through files. Real sockets know no virtual clock. */
+function overTcp(options: (number: number) => TcpOptions): Mode['open'] {
+  return async ({ logger }) => {
+    const dir = mkdtempSync(join(tmpdir(), 'sluice-story-'))
+    const create = (number: number) =>
+      DistributedRuntime.create({
+        logger,
+        transport: tcp(options(number)),
+        discovery: file({ dir }),
+        localCalls: 'wire',
+      })
+    return Promise.all([create(0), create(1)])
+  }
+}
+
+let sockets = 0
+function socketPath(number: number): string {
+  return join(tmpdir(), `sluice-story-${process.pid}-${sockets++}-${number}.sock`)
 }
 
 export const modes: readonly Mode[] = [
@@ -41,6 +67,15 @@ export const modes: readonly Mode[] = [
   { name: 'memory, two runtimes', isolated: false, open: inMemory('none', 2) },
   { name: 'clone', isolated: true, open: inMemory('clone', 1) },
   { name: 'clone, two runtimes', isolated: true, open: inMemory('clone', 2) },
+]
+
+/** Calls that go through sessions and frames. Not every story holds here yet: `wire.test.ts` tells those that do. */
+export const wireModes: readonly Mode[] = [
+  { name: 'wire', isolated: true, open: inMemory('wire', 1) },
+  { name: 'wire, two runtimes', isolated: true, open: inMemory('wire', 2) },
+  { name: 'wire, slow and in pieces', isolated: true, open: inMemory('wire', 2, { latencyMs: 1, chunkBytes: 3 }) },
+  { name: 'tcp', isolated: true, open: overTcp(() => ({})) },
+  { name: 'unix socket', isolated: true, open: overTcp((number) => ({ path: socketPath(number) })) },
 ]
 
 export type Clock = 'virtual' | 'system'

@@ -5,6 +5,7 @@
 import type { Dispatch } from '../../core/call.ts'
 import { SluiceError } from '../../core/error.ts'
 import { WaitGraph } from '../../core/wait-graph.ts'
+import type { Doors } from './pipes.ts'
 
 export class MemoryHub {
   /** @internal */
@@ -12,14 +13,16 @@ export class MemoryHub {
   readonly #peers = new Map<string, Dispatch>()
   /** @internal What the memory discovery keeps here. */
   readonly records: Map<string, unknown> = new Map()
+  /** @internal Where runtimes with `isolate: 'wire'` listen. */
+  readonly doors: Doors = new Map()
   /** @internal */
   readonly watchers: Set<unknown> = new Set()
 
   /**
-   * @internal Makes a runtime reachable at `address`; the returned function takes it away.
+   * @internal Makes a runtime reachable at `address`.
    * @throws SluiceError `already_exists` if another runtime has that address: its calls would go astray.
    */
-  attach(address: string, dispatch: Dispatch): () => void {
+  attach(address: string, dispatch: Dispatch): void {
     if (this.#peers.has(address)) {
       throw new SluiceError(
         'already_exists',
@@ -27,7 +30,11 @@ export class MemoryHub {
       )
     }
     this.#peers.set(address, dispatch)
-    return () => this.#peers.delete(address)
+  }
+
+  /** @internal Takes a runtime away. */
+  detach(address: string): void {
+    this.#peers.delete(address)
   }
 
   /** @internal Hands calls to the runtime at `address`. @throws SluiceError `unavailable` if it is gone. */

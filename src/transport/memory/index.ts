@@ -4,15 +4,24 @@
  */
 import type { Call, Dispatch, Ending } from '../../core/call.ts'
 import type { SluiceError } from '../../core/error.ts'
-import { type OptionTable, readOptions } from '../../core/options.ts'
+import { integer, type OptionTable, readOptions } from '../../core/options.ts'
 import { copyItem, copyValue } from '../../wire/value.ts'
+import type { Transport } from '../transport.ts'
 import { MemoryHub } from './hub.ts'
+import { type PipeOptions, PipeTransport } from './pipes.ts'
 
 export interface MemoryOptions {
   /** Where runtimes find each other. @default a hub of the runtime's own */
   readonly hub?: MemoryHub
-  /** `none`: requests and items go by reference. `clone`: each is copied, and refused if it could not cross a process. @default 'none' */
-  readonly isolate?: 'none' | 'clone'
+  /**
+   * `none`: requests and items go by reference. `clone`: each is copied, and refused if it could not cross a process.
+   * `wire`: calls go through sessions, frames and codec, as between processes. @default 'none'
+   */
+  readonly isolate?: 'none' | 'clone' | 'wire'
+  /** With `wire`: milliseconds that bytes are under way. @default 0 */
+  readonly latencyMs?: number
+  /** With `wire`: bytes that are delivered at a time at the most. @default 65536 */
+  readonly chunkBytes?: number
 }
 
 export const MEMORY_OPTIONS: OptionTable<MemoryOptions> = {
@@ -23,22 +32,31 @@ export const MEMORY_OPTIONS: OptionTable<MemoryOptions> = {
     doc: 'Where runtimes of this process find each other.',
   },
   isolate: {
-    expects: 'none or clone',
-    accepts: (value) => value === 'none' || value === 'clone',
+    expects: 'none, clone or wire',
+    accepts: (value) => value === 'none' || value === 'clone' || value === 'wire',
     default: 'none',
-    doc: 'Whether requests and items go by reference, or are copied (and refused) as a process boundary would.',
+    doc: 'Whether requests and items go by reference, are copied (and refused) as a process boundary would, or go through sessions and frames as between processes.',
   },
+  latencyMs: integer(0, 60_000, { default: 0, doc: 'With `wire`: time that bytes are under way.' }),
+  chunkBytes: integer(1, 1_048_576, { default: 65_536, doc: 'With `wire`: bytes that are delivered at a time.' }),
 }
 
 export class MemoryTransport {
   readonly scheme = 'memory'
   readonly hub: MemoryHub
-  readonly isolate: 'none' | 'clone'
+  readonly isolate: 'none' | 'clone' | 'wire'
+  readonly #pipes: PipeOptions
 
   constructor(options?: MemoryOptions) {
-    const { hub = new MemoryHub(), isolate = 'none' } = readOptions('memory', MEMORY_OPTIONS, options)
-    this.hub = hub
-    this.isolate = isolate
+    const read = readOptions('memory', MEMORY_OPTIONS, options) as Required<MemoryOptions>
+    this.hub = read.hub ?? new MemoryHub()
+    this.isolate = read.isolate
+    this.#pipes = { latencyMs: read.latencyMs, chunkBytes: read.chunkBytes }
+  }
+
+  /** @internal The transport of `isolate: 'wire'` for the runtime at `address`. */
+  pipes(address: string): Transport {
+    return new PipeTransport(this.hub.doors, address, this.#pipes)
   }
 
   /** @internal A dispatch whose requests and items are isolated as this transport says. */
@@ -77,7 +95,7 @@ class CopiedCall implements Call {
     return this.#call.context
   }
 
-  get prefetch(): number {
+  get prefetch(): number | undefined {
     return this.#call.prefetch
   }
 

@@ -1,0 +1,216 @@
+/**
+ * The caller's half of a call on a session: plays the source to a caller's reader. Items that came wait here until they
+ * are pulled; taking one grants credit.
+ *
+ *     opening ──accept──► open ──end, fail──► ended       killed: by its caller; only `closed` is still heard
+ *        └──reject──► over
+ */
+import type { Call, Ending, Source } from '../core/call.ts'
+import { Dependant } from '../core/context.ts'
+import { SluiceError } from '../core/error.ts'
+import type { ReceiveWindow } from '../stream/credit.ts'
+import { decodeValues } from '../wire/decode.ts'
+
+/** What an outbound call needs of its session. */
+export interface OutboundHost {
+  /** Grants credit at the end of this turn. */
+  grant(stream: number, items: number, bytes: number): void
+  stop(stream: number, error: SluiceError): void
+  kill(stream: number, error: SluiceError): void
+  /** Nothing more is to be heard of this stream. */
+  forget(call: OutboundCall): void
+}
+
+export class OutboundCall extends Dependant implements Source {
+  readonly stream: number
+  readonly call: Call
+  readonly #host: OutboundHost
+  readonly #window: ReceiveWindow
+  #state: 'opening' | 'open' | 'ended' | 'over' = 'opening'
+  #items: unknown[] = []
+  #sizes: number[] = []
+  #head = 0
+  #unreadBytes = 0
+  #received = 0
+  /** Credit given and not used, as far as it is known here. */
+  #credit: number
+  #wanted = false
+  #error: SluiceError | undefined
+  #isClosed = false
+  #answer: { resolve: (source: Source) => void; reject: (error: SluiceError) => void } | undefined
+  /** Settles when the other side has taken the call, or refused it. */
+  readonly accepted: Promise<Source>
+
+  constructor(host: OutboundHost, stream: number, call: Call, window: ReceiveWindow) {
+    super()
+    this.#host = host
+    this.stream = stream
+    this.call = call
+    this.#window = window
+    this.#credit = window.size.items
+    this.accepted = new Promise((resolve, reject) => {
+      this.#answer = { resolve, reject }
+    })
+    call.context.add(this)
+  }
+
+  /** True until the other side has said whether it takes the call. */
+  get isOpening(): boolean {
+    return this.#state === 'opening'
+  }
+
+  // ---- Source ----------------------------------------------------------------------------------------------------
+
+  pull(): void {
+    if (this.#head < this.#items.length) return this.#give()
+    if (this.#state === 'ended') return this.#answerEnd()
+    this.#wanted = true
+    this.#window.waited()
+  }
+
+  // ---- what the other side says ----------------------------------------------------------------------------------
+
+  onAccept(): void {
+    if (this.#state !== 'opening') return
+    this.#state = 'open'
+    this.#answer?.resolve(this)
+  }
+
+  onReject(error: SluiceError): void {
+    if (this.#state !== 'opening') return
+    this.#over()
+    this.#answer?.reject(error)
+    this.#host.forget(this)
+  }
+
+  /** @throws SluiceError `data_loss` for a gap, or a body that does not hold what it says. */
+  onItems(seq: number, count: number, body: Uint8Array): void {
+    if (this.#state !== 'open') return
+    if (seq !== this.#received) throw this.#loss(`item ${seq} came where ${this.#received} was due`)
+    // Judged before anything is decoded: bodies of many small values take far more memory than they have bytes.
+    if (count > this.#credit) throw this.#loss(`${count} items came with credit for ${this.#credit}`)
+    this.#credit -= count
+    const values = decodeValues(body, count)
+    this.#received += count
+    this.#unreadBytes += body.byteLength
+    if (this.#head > 0 && this.#head === this.#items.length) {
+      this.#items = []
+      this.#sizes = []
+      this.#head = 0
+    }
+    // A frame's bytes are shared out evenly; the last item of it carries the rest.
+    const share = Math.floor(body.byteLength / count)
+    for (let index = 0; index < count; index++) {
+      this.#items.push(values[index])
+      this.#sizes.push(index === count - 1 ? body.byteLength - share * (count - 1) : share)
+    }
+    if (!this.#wanted) return
+    this.#wanted = false
+    this.#give()
+  }
+
+  onEnd(total: number, ending: Ending): void {
+    if (this.#state !== 'open') return
+    if (total !== this.#received) throw this.#loss(`the stream ended after ${total} items; ${this.#received} came`)
+    this.#end(undefined)
+    this.onClosed(ending, total)
+  }
+
+  onFail(error: SluiceError, closed: boolean): void {
+    if (this.#state !== 'open') return
+    this.#end(error)
+    if (closed) this.onClosed('error', this.#received)
+  }
+
+  onClosed(ending: Ending, total: number): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.call.closed(ending, total)
+    this.#forgetIfDone()
+  }
+
+  /** The connection has ended. */
+  lost(error: SluiceError): void {
+    if (this.#state === 'opening') {
+      this.#over()
+      this.#answer?.reject(error)
+    } else if (this.#state === 'open') {
+      this.#end(error)
+    }
+    this.onClosed('error', this.#received)
+  }
+
+  /** The other side did not keep to the protocol with this stream, and was told so. */
+  broken(error: SluiceError): void {
+    if (this.#state === 'open') this.#end(error)
+  }
+
+  // ---- Dependant: what happens to the call's context -------------------------------------------------------------
+
+  /** @internal */
+  onStop(error: SluiceError): void {
+    if (this.#state === 'opening' || this.#state === 'open') this.#host.stop(this.stream, error)
+  }
+
+  /** @internal The reader has ended its side; the other one is told, and `closed` is waited for. */
+  onKill(error: SluiceError): void {
+    const state = this.#state
+    if (state === 'over') return
+    this.#over()
+    if (!this.#isClosed && state !== 'ended') this.#host.kill(this.stream, error)
+    this.#forgetIfDone()
+  }
+
+  // ----------------------------------------------------------------------------------------------------------------
+
+  #give(): void {
+    const item = this.#items[this.#head]
+    const bytes = this.#sizes[this.#head] ?? 0
+    this.#items[this.#head++] = undefined
+    this.#unreadBytes -= bytes
+    if (this.#state === 'open') {
+      const unread = { items: this.#items.length - this.#head, bytes: this.#unreadBytes }
+      const grant = this.#window.taken(bytes, unread)
+      if (grant !== undefined) {
+        this.#credit += grant.items
+        this.#host.grant(this.stream, grant.items, grant.bytes)
+      }
+    }
+    this.call.item(item)
+  }
+
+  #end(error: SluiceError | undefined): void {
+    this.#state = 'ended'
+    this.#error = error
+    if (!this.#wanted) return
+    this.#wanted = false
+    this.#answerEnd()
+  }
+
+  #answerEnd(): void {
+    const error = this.#error
+    this.#over()
+    if (error === undefined) this.call.end()
+    else this.call.fail(error)
+    this.#forgetIfDone()
+  }
+
+  #over(): void {
+    this.#state = 'over'
+    this.#items = []
+    this.#sizes = []
+    this.#head = 0
+    this.#unreadBytes = 0
+    this.#window.close()
+    this.call.context.remove(this)
+  }
+
+  #forgetIfDone(): void {
+    if (this.#isClosed && this.#state === 'over') this.#host.forget(this)
+  }
+
+  #loss(message: string): SluiceError {
+    const { endpoint, instanceId } = this.call
+    return new SluiceError('data_loss', `${endpoint}: ${message}`, { endpoint, instanceId })
+  }
+}

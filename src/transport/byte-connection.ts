@@ -1,0 +1,195 @@
+/**
+ * Frames over a pipe of bytes, for every transport that has one: encodes what is sent into one buffer per turn of the
+ * event loop, and finds the frames in what comes. A lone frame leaves in the turn it was made.
+ */
+import type { Env, Timer } from '../core/env.ts'
+import { SluiceError } from '../core/error.ts'
+import { type Frame, type Limits, MAX_ITEM_BYTES } from '../wire/frame.ts'
+import { FrameReader } from '../wire/frame-reader.ts'
+import { FrameWriter } from '../wire/frame-writer.ts'
+import type { Connection, ConnectionEvents } from './transport.ts'
+
+/** An ordered, reliable stream of bytes in both directions. */
+export interface Pipe {
+  readonly remote: string
+  /** Takes bytes, which are not touched afterwards; false: hold back until `drain`. */
+  write(bytes: Uint8Array): boolean
+  attach(events: PipeEvents): void
+  keepAlive(keep: boolean): void
+  /** Ends after what has been written. */
+  end(): void
+  /** Ends at once. */
+  destroy(): void
+}
+
+export interface PipeEvents {
+  data(chunk: Uint8Array): void
+  drain(): void
+  /** Exactly once. */
+  close(why: string): void
+}
+
+/** Gathered bytes are written at this size, or at the end of the turn. */
+const FLUSH_BYTES = 64 * 1024
+/** A frame has to be complete so long after its first byte. */
+const FRAME_MS = 30_000
+/** A write has to make progress within this time. */
+const STALL_MS = 10_000
+
+export class ByteConnection implements Connection {
+  readonly remote: string
+  readonly #pipe: Pipe
+  readonly #env: Env
+  readonly #reader = new FrameReader()
+  readonly #writer = new FrameWriter()
+  #maxItemBytes = MAX_ITEM_BYTES
+  #events: ConnectionEvents | undefined
+  #early: Uint8Array[] = []
+  #flushing = false
+  #writable = true
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #error: SluiceError | undefined
+  #frameTimer: Timer | undefined
+  #stallTimer: Timer | undefined
+
+  constructor(pipe: Pipe, env: Env) {
+    this.#pipe = pipe
+    this.#env = env
+    this.remote = pipe.remote
+    pipe.attach({
+      data: (chunk) => this.#data(chunk),
+      drain: () => this.#drained(),
+      close: (why) => this.#closed(why),
+    })
+  }
+
+  get isWritable(): boolean {
+    return this.#writable
+  }
+
+  attach(events: ConnectionEvents): void {
+    this.#events = events
+    const early = this.#early
+    this.#early = []
+    for (const chunk of early) this.#data(chunk)
+    if (this.#state === 'closed') events.close(this.#error)
+  }
+
+  send(frame: Frame): boolean {
+    if (this.#state !== 'open') return true
+    this.#writer.write(frame)
+    this.#gathered()
+    return this.#writable
+  }
+
+  sendItem(stream: number, seq: number, item: unknown): number {
+    const rules = { code: 'internal', what: 'item', maxBytes: this.#maxItemBytes } as const
+    const bytes = this.#writer.item(stream, seq, item, rules)
+    this.#gathered()
+    return bytes
+  }
+
+  agree(own: Limits, peer: Limits): void {
+    this.#reader.raise(own.maxFrameBytes)
+    this.#writer.raise(peer.maxFrameBytes)
+    this.#maxItemBytes = peer.maxItemBytes
+  }
+
+  keepAlive(keep: boolean): void {
+    this.#pipe.keepAlive(keep)
+  }
+
+  close(): void {
+    if (this.#state !== 'open') return
+    this.#flush()
+    this.#state = 'closing'
+    this.#pipe.end()
+  }
+
+  abort(error: SluiceError): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'open') this.#flush()
+    this.#error = error
+    this.#state = 'closing'
+    this.#reader.close()
+    this.#pipe.destroy()
+  }
+
+  #gathered(): void {
+    if (this.#writer.size >= FLUSH_BYTES) return this.#flush()
+    if (this.#flushing) return
+    this.#flushing = true
+    this.#env.tick(() => {
+      this.#flushing = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#state !== 'open') return
+    const bytes = this.#writer.take()
+    if (bytes === undefined || this.#pipe.write(bytes) || !this.#writable) return
+    this.#writable = false
+    const stalled = () =>
+      this.abort(new SluiceError('unavailable', `${this.remote} has taken nothing for ${STALL_MS} ms`))
+    this.#stallTimer = this.#env.timer(STALL_MS, stalled, { what: `write to ${this.remote}` })
+  }
+
+  #drained(): void {
+    this.#stallTimer?.cancel()
+    if (this.#writable) return
+    this.#writable = true
+    this.#events?.drain()
+  }
+
+  #data(chunk: Uint8Array): void {
+    const events = this.#events
+    if (events === undefined) {
+      this.#early.push(chunk)
+      return
+    }
+    if (this.#state === 'closed') return
+    events.alive()
+    try {
+      this.#reader.push(chunk, (frame) => events.frame(frame))
+    } catch (thrown) {
+      const error = SluiceError.from(thrown)
+      this.#say({ kind: 'bye', error })
+      this.abort(error)
+      return
+    }
+    this.#watchFrame()
+  }
+
+  /** Tells the peer why, where that is still possible. */
+  #say(frame: Frame): void {
+    try {
+      this.send(frame)
+    } catch {
+      // Larger than the peer takes: it hears nothing but the end.
+    }
+  }
+
+  #watchFrame(): void {
+    if (!this.#reader.isWithinFrame) {
+      this.#frameTimer?.cancel()
+      this.#frameTimer = undefined
+      return
+    }
+    if (this.#frameTimer !== undefined) return
+    const late = () =>
+      this.abort(new SluiceError('data_loss', `a frame of ${this.remote} took longer than ${FRAME_MS} ms`))
+    this.#frameTimer = this.#env.timer(FRAME_MS, late, { what: `frame of ${this.remote}` })
+  }
+
+  #closed(why: string): void {
+    if (this.#state === 'closed') return
+    const orderly = this.#state === 'closing' && this.#error === undefined
+    this.#state = 'closed'
+    this.#reader.close()
+    this.#frameTimer?.cancel()
+    this.#stallTimer?.cancel()
+    this.#error ??= orderly ? undefined : new SluiceError('unavailable', `the connection to ${this.remote} ${why}`)
+    this.#events?.close(this.#error)
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * TCP and Unix sockets. Listens on the loopback interface, at a port of the system's choice, unless told otherwise; any
+ * other interface is refused until TLS and tokens exist. Every socket has its error listener in the tick it is made.
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { Env } from '../../core/env.ts'
+import { describe, SluiceError } from '../../core/error.ts'
+import { integer, type OptionTable, readOptions } from '../../core/options.ts'
+import { ByteConnection } from '../byte-connection.ts'
+import type { Connection, Listener, Transport } from '../transport.ts'
+import { SocketPipe } from './socket-pipe.ts'
+
+export interface TcpOptions {
+  /** The interface to listen on. @default '127.0.0.1' */
+  readonly host?: string
+  /** The port to listen on; 0 lets the system choose. @default 0 */
+  readonly port?: number
+  /** Listens on a Unix socket at this path instead. */
+  readonly path?: string
+}
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
+
+export const TCP_OPTIONS: OptionTable<TcpOptions> = {
+  host: {
+    expects: 'a loopback address (127.0.0.0/8, ::1 or localhost); others are refused until TLS and tokens exist',
+    accepts: (value) => typeof value === 'string' && LOOPBACK.test(value),
+    default: '127.0.0.1',
+    doc: 'The interface to listen on.',
+  },
+  port: integer(0, 65_535, { default: 0, doc: 'The port to listen on; 0 lets the system choose.' }),
+  path: {
+    expects: 'an absolute path of at most 100 bytes',
+    accepts: (value) => typeof value === 'string' && value.startsWith('/') && Buffer.byteLength(value) <= 100,
+    doc: 'Listens on a Unix socket at this path instead.',
+  },
+}
+
+/** How long a connect may take. */
+const CONNECT_MS = 3_000
+
+/** Calls over TCP: `transport: tcp({ port: 7000 })`. @throws SluiceError `invalid_argument` for an option out of bounds. */
+export function tcp(options?: TcpOptions): TcpTransport {
+  return new TcpTransport(readOptions('tcp', TCP_OPTIONS, options))
+}
+
+export class TcpTransport implements Transport {
+  readonly scheme = 'tcp'
+  readonly #options: TcpOptions
+
+  constructor(options: TcpOptions) {
+    this.#options = options
+  }
+
+  dial(address: string, { signal, env }: { readonly signal: AbortSignal; readonly env: Env }): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(targetOf(address))
+      const settle = (error?: SluiceError) => {
+        timer.cancel()
+        socket.off('error', failed)
+        signal.removeEventListener('abort', aborted)
+        if (error === undefined) return resolve(new ByteConnection(new SocketPipe(socket, address), env))
+        socket.on('error', () => {})
+        socket.destroy()
+        reject(error)
+      }
+      const refuse = (why: string, cause?: unknown) =>
+        settle(new SluiceError('unavailable', `${address} ${why}`, { retryable: true, cause }))
+      const failed = (error: Error) => refuse(`cannot be reached: ${describe(error)}`, error)
+      const aborted = () => refuse('is not dialled any more')
+      socket.on('error', failed)
+      socket.once('connect', () => settle())
+      const what = `connect to ${address}`
+      const timer = env.timer(CONNECT_MS, () => refuse(`did not answer within ${CONNECT_MS} ms`), {
+        what,
+        keepAlive: true,
+      })
+      signal.addEventListener('abort', aborted)
+      if (signal.aborted) aborted()
+    })
+  }
+
+  async listen(onConnection: (connection: Connection) => void, env: Env): Promise<Listener> {
+    const sockets = new Set<Socket>()
+    const server = createServer({ noDelay: true }, (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      const remote = `tcp://${socket.remoteAddress ?? 'unix'}:${socket.remotePort ?? 0}`
+      onConnection(new ByteConnection(new SocketPipe(socket, remote), env))
+    })
+    const { host = '127.0.0.1', port = 0, path } = this.#options
+    await bound(server, path === undefined ? { host, port } : { path })
+    return {
+      address: path === undefined ? formatAddress(server) : `unix:${path}`,
+      close: () =>
+        new Promise((resolve) => {
+          server.close(() => resolve())
+          for (const socket of sockets) socket.end()
+        }),
+    }
+  }
+}
+
+function bound(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) =>
+      reject(
+        new SluiceError('unavailable', `cannot listen on ${describe(where)}: ${describe(error)}`, { cause: error }),
+      )
+    server.once('error', failed)
+    server.listen(where, () => {
+      server.off('error', failed)
+      // Accepting can fail later, for want of descriptors; the server goes on when there are some again.
+      server.on('error', () => {})
+      resolve()
+    })
+  })
+}
+
+function formatAddress(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return String(address)
+  return address.family === 'IPv6'
+    ? `tcp://[${address.address}]:${address.port}`
+    : `tcp://${address.address}:${address.port}`
+}
+
+/** @throws SluiceError `invalid_argument` for an address that is none of this transport, or leads off this machine. */
+function targetOf(address: string): { path: string } | { host: string; port: number; noDelay: true } {
+  if (address.startsWith('unix:/')) return { path: address.slice('unix:'.length) }
+  const [, bracketed, plain, port] = /^tcp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined || !LOOPBACK.test(host)) {
+    throw new SluiceError('invalid_argument', `${describe(address)} is no address that can be dialled`)
+  }
+  return { host, port: Number(port), noDelay: true }
+}
