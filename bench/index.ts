@@ -23,9 +23,18 @@ const { values, positionals } = parseArgs({
     ms: { type: 'string', default: '700' },
   },
 })
+/** `npm run bench -- hop`: what a hop may cost, as the least ratio to the limit case; missing one of them is exit code 1. */
+const HOP_LIMITS: Readonly<Record<string, number>> = {
+  'sluice-1': 1 / 1.8,
+  'sluice-3': 1 / 1.8,
+  'sluice-generator-1': 0.25,
+  'sluice-generator-64': 0.25,
+}
+const isHop = positionals.length === 1 && positionals[0] === 'hop'
+const filters = isHop ? [...Object.keys(HOP_LIMITS), 'raw-1', 'raw-3', 'raw-unary-1', 'raw-unary-64'] : positionals
 const wanted = Object.entries(CASES).filter(
   ([name, { workload }]) =>
-    positionals.length === 0 || positionals.some((filter) => name === filter || workload.startsWith(filter)),
+    filters.length === 0 || filters.some((filter) => name === filter || workload.startsWith(filter)),
 )
 if (wanted.length === 0) {
   process.stderr.write(`bench: nothing matches ${positionals.join(' ')}; there are ${Object.keys(CASES).join(', ')}\n`)
@@ -46,6 +55,25 @@ if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 
 if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(samples), null, 2)}\n`)
 else for (const workload of new Set(wanted.map(([, each]) => each.workload))) print(workload)
+if (isHop) judge()
+
+function judge(): void {
+  process.stdout.write('\n')
+  for (const [name, least] of Object.entries(HOP_LIMITS)) {
+    const limit = wanted.find(([, each]) => each.isLimit && each.workload === CASES[name]?.workload)?.[0] ?? name
+    const ratio = median(ratiosOf(name, limit))
+    const isMet = ratio >= least
+    if (!isMet) process.exitCode = 1
+    process.stdout.write(
+      `  ${isMet ? 'met   ' : 'MISSED'} ${name}: ${ratio.toFixed(2)} × limit, at least ${least.toFixed(2)}\n`,
+    )
+  }
+}
+
+function ratiosOf(name: string, limit: string): number[] {
+  const own = samples.get(name) ?? []
+  return own.map(({ perSecond }, round) => perSecond / (samples.get(limit)?.[round]?.perSecond ?? perSecond))
+}
 
 function print(workload: string): void {
   const cases = wanted.filter(([, each]) => each.workload === workload)
@@ -53,9 +81,7 @@ function print(workload: string): void {
   process.stdout.write(`\n${workload}\n`)
   for (const [name, { unit }] of cases) {
     const own = samples.get(name) ?? []
-    const ratios = own.map(
-      ({ perSecond }, round) => perSecond / (samples.get(limit ?? name)?.[round]?.perSecond ?? perSecond),
-    )
+    const ratios = ratiosOf(name, limit ?? name)
     const rate = Math.round(median(own.map(({ perSecond }) => perSecond))).toLocaleString('en')
     const spread = `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`
     const cpu = median(own.map(({ cpuSecondsPerMillion }) => cpuSecondsPerMillion)).toFixed(2)

@@ -15,6 +15,9 @@ import { REPORT_FD, type TestEvent } from '../test/support/report.ts'
 /** For a test that blocks the event loop: its own limit cannot fire, so it is ended from here, this much later. */
 const BLOCKED_GRACE_MS = 5_000
 
+/** Every run proves that nothing here, nor anything it is tested with, makes code from strings. */
+const FLAGS = ['--expose-gc', '--disallow-code-generation-from-strings', '--import', 'tsx']
+
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -60,10 +63,10 @@ function note(event: TestEvent): void {
 }
 
 async function run(): Promise<void> {
-  const uvu = join('node_modules', 'uvu', 'bin.js')
+  const entry = join('test', 'support', 'run.ts')
   const color = process.stdout.isTTY ? [] : ['--no-color']
   const started = Date.now()
-  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', uvu, options.dir, pattern, ...color], {
+  const child = spawn(process.execPath, [...FLAGS, entry, options.dir, pattern, ...color], {
     cwd: root,
     // Its own process group, so that what tests have left running ends with it.
     detached: true,

@@ -30,7 +30,7 @@ export type {
   Watch,
 } from './discovery/discovery.ts'
 export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from './runtime/descriptor.ts'
-export type { HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
+export type { EventEmitter, HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
 export type { CreateOptions } from './runtime/options.ts'
 export { DistributedRuntime } from './runtime/runtime.ts'
 export {

@@ -122,6 +122,12 @@ const traps: readonly Trap[] = [
     says: [/^red: the process ended with code 1, at: early-exit > leaves$/m],
   },
   {
+    trap: 'code-from-strings',
+    fact: 'a test that makes code from a string fails',
+    last: '0 passed, 1 failed',
+    says: [/Code generation from strings disallowed/, /^failed: code-from-strings > makes a function$/m],
+  },
+  {
     trap: 'no-tests',
     fact: 'a suite without tests is red',
     last: '0 passed, 1 failed',

@@ -14,7 +14,7 @@ import { SluiceError, stackless, type Where } from '../core/error.ts'
 import { List } from '../core/list.ts'
 import { isResponse, Response, toResponse } from '../core/response.ts'
 import { check, type StandardSchema } from '../core/schema.ts'
-import type { BoundHandler } from './handler.ts'
+import { type BoundHandler, UNBOUND_HINT } from './handler.ts'
 import { Run, type RunHost } from './run.ts'
 
 /** Endpoints one request may pass; a request that goes in a circle ends here. */
@@ -33,7 +33,7 @@ export interface ActorHost {
   readonly env: Env
   /** Whether a hop is an instance of this runtime. */
   isOwn(hop: Hop): boolean
-  died(run: Run, thrown: unknown, bare: boolean): void
+  died(run: Run, thrown: unknown, hint: string): void
   orphaned(run: Run): void
 }
 
@@ -135,8 +135,16 @@ export class Actor implements RunHost {
     return this.#host.env.timer(this.#options.orphanGraceMs, report, { what: 'grace of a killed handler' })
   }
 
+  hintFor(thrown: unknown): string {
+    try {
+      return this.#handler.bare && thrown instanceof TypeError ? ` (${UNBOUND_HINT})` : ''
+    } catch {
+      return ''
+    }
+  }
+
   died(run: Run, thrown: unknown): void {
-    this.#host.died(run, thrown, this.#handler.bare)
+    this.#host.died(run, thrown, this.hintFor(thrown))
   }
 
   // ----------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@
 import { Observable, type Subscriber } from 'rxjs'
 import type { Call, Dispatch, Ending, Tap } from '../core/call.ts'
 import { matchEndpoint } from '../core/endpoint-id.ts'
+import type { Env } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
-import { isResponse } from '../core/response.ts'
+import { type Annotations, isResponse } from '../core/response.ts'
 import type { Actor } from './actor.ts'
 
 interface EventBase {
@@ -25,33 +26,41 @@ interface EventBase {
 /** What an observer of the bus sees. */
 export type BusEvent =
   | (EventBase & { readonly type: 'started'; readonly request: unknown })
-  | (EventBase & { readonly type: 'item'; readonly item: unknown })
+  | (EventBase & Annotations & { readonly type: 'item'; readonly item: unknown; readonly hasData: boolean })
   | (EventBase & { readonly type: 'ended'; readonly ending: Ending; readonly error?: SluiceError })
 
 interface Observer {
+  readonly pattern: string
+  /** When it subscribed, in monotonic milliseconds. */
+  readonly since: number
   readonly matches: (path: string) => boolean
   readonly subscriber: Subscriber<BusEvent>
 }
 
+type Clock = Pick<Env, 'now' | 'wall'>
+
 export class Bus {
-  readonly #wall: () => number
+  readonly #clock: Clock
   readonly #actors = new Map<string, Actor>()
   readonly #observers = new Set<Observer>()
   readonly #taps = { local: new Map<string, BusTap>(), remote: new Map<string, BusTap>() }
+  #closed = false
 
   /** @internal */
-  constructor(wall: () => number) {
-    this.#wall = wall
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
   /**
-   * A hot Observable of what passes the endpoints that match: `pipeline.stage1.generate`, or `pipeline.*.*`.
+   * A hot Observable of what passes the endpoints that match: `pipeline.stage1.generate`, or `pipeline.*.*`. It completes
+   * when the runtime has closed.
    * @throws SluiceError `invalid_argument` for a malformed pattern.
    */
   observe(pattern: string): Observable<BusEvent> {
     const matches = matchEndpoint(pattern)
     return new Observable<BusEvent>((subscriber) => {
-      const observer: Observer = { matches, subscriber }
+      if (this.#closed) return subscriber.complete()
+      const observer: Observer = { pattern, since: this.#clock.now(), matches, subscriber }
       this.#observers.add(observer)
       this.#refresh()
       return () => {
@@ -66,12 +75,23 @@ export class Bus {
     return this.#observers.size
   }
 
+  /** @internal The subscriptions there are. */
+  get observers(): Iterable<{ readonly pattern: string; readonly since: number }> {
+    return this.#observers
+  }
+
+  /** @internal Completes every observation. */
+  close(): void {
+    this.#closed = true
+    for (const { subscriber } of [...this.#observers]) subscriber.complete()
+  }
+
   /** @internal The tap of an endpoint; `watched` as long as somebody observes it. */
   tap(endpoint: string, placed: 'local' | 'remote'): Tap {
     const taps = this.#taps[placed]
     let tap = taps.get(endpoint)
     if (tap === undefined) {
-      tap = new BusTap(placed, this.#wall)
+      tap = new BusTap(placed, () => this.#clock.wall())
       taps.set(endpoint, tap)
       tap.watch(endpoint, this.#observers)
     }
@@ -132,7 +152,8 @@ class BusTap implements Tap {
   }
 
   item(call: Call, item: unknown): void {
-    this.#emit({ ...this.#base(call), type: 'item', item: isResponse(item) ? item.data() : item })
+    if (!isResponse(item)) return this.#emit({ ...this.#base(call), type: 'item', item, hasData: true })
+    this.#emit({ ...item.annotations, ...this.#base(call), type: 'item', item: item.data(), hasData: item.hasData })
   }
 
   ended(call: Call, ending: Ending, error: SluiceError | undefined): void {

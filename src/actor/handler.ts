@@ -27,6 +27,9 @@ type ItemOfResult<Result> =
 /** What the runtime itself calls on a stage. */
 const LIFECYCLE: readonly string[] = ['initialize', 'run', 'dispose']
 
+/** What helps when a bare function dies of a TypeError: most likely its `this` is missing. */
+export const UNBOUND_HINT = 'served without its stage? pass the object'
+
 /** A handler as the actor calls it, and whether it came as a bare function. */
 export interface BoundHandler {
   readonly call: Handler

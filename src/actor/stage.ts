@@ -18,6 +18,8 @@ export interface StageMethods {
 /** What the supervisor does to the endpoints of the stage. */
 export interface StageHost {
   readonly env: Env
+  /** `initialize` is being called; the returned function is called when it has ended. */
+  initialising(): () => void
   /** Ends the open calls and takes the endpoints out of discovery. */
   suspend(error: SluiceError): Promise<void>
   /** Announces the endpoints again. */
@@ -74,7 +76,14 @@ export class Stage {
   }
 
   async #initialise(runtime: unknown): Promise<void> {
-    if (typeof this.#methods.initialize === 'function') await this.#methods.initialize(runtime)
+    if (typeof this.#methods.initialize === 'function') {
+      const ended = this.#host.initialising()
+      try {
+        await this.#methods.initialize(runtime)
+      } finally {
+        ended()
+      }
+    }
     this.#alive = true
   }
 

@@ -13,6 +13,10 @@ export interface SessionPoolHost {
   readonly env: Env
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
+  /** A connection to `address` can carry calls. */
+  connected(address: string): void
+  /** It cannot any more; without an error it was closed in good order. */
+  disconnected(address: string, error: SluiceError | undefined): void
 }
 
 const FIRST_BACKOFF_MS = 50
@@ -79,6 +83,7 @@ export class SessionPool {
     }
     try {
       const connection = await this.#transport.dial(address, { signal: this.#closing.signal, env })
+      let isUp = false
       const session = new Session(connection, 'dialler', {
         ...{ env, runtimeId },
         dispatch: () => {
@@ -89,12 +94,17 @@ export class SessionPool {
           this.#sessions.delete(session)
           if (peer.session === session) peer.session = undefined
           if (error !== undefined) this.#host.avoid(address)
+          if (isUp) this.#host.disconnected(address, error)
         },
       })
       this.#sessions.add(session)
       await session.ready
       peer.session = session
       peer.failures = 0
+      if (!session.isClosed) {
+        isUp = true
+        this.#host.connected(address)
+      }
       return session
     } catch (thrown) {
       const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** peer.failures++, MAX_BACKOFF_MS)

@@ -2,6 +2,7 @@
  * Waiting for instances: always finite, says after two seconds who waits for whom, and fails at once if stages wait for
  * each other in `initialize`.
  */
+import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
 import { readOptions, WAIT_OPTIONS, type WaitOptions } from '../core/options.ts'
@@ -11,6 +12,8 @@ import type { InstanceSet } from '../discovery/instance-set.ts'
 
 /** After this time one line says who waits for whom. */
 const NOTICE_MS = 2_000
+/** Time that discovery has to tell what it knows, before that is said without near misses. */
+const HINT_MS = 100
 
 /** Who a client belongs to: a stage that initialises, or anybody. */
 export interface WaiterName {
@@ -57,9 +60,15 @@ export async function waitForInstances(
       cleanup.push(() => waits.delete(failed))
       cleanup.push(set.listen(() => set.isSynced && set.all.length >= count && resolve()))
       const what = `waitForInstances of ${set.path}`
-      const timeout = env.timer(timeoutMs, () => reject(tooLate(host, count, timeoutMs)), { what, keepAlive: true })
+      let isOver = false
+      cleanup.push(() => {
+        isOver = true
+      })
+      const late = () => void tooLate(host, count, timeoutMs).then(reject)
+      const timeout = env.timer(timeoutMs, late, { what, keepAlive: true })
       cleanup.push(() => timeout.cancel())
-      const notice = env.timer(NOTICE_MS, () => host.onWaiting(noticeOf(host, count)), { what })
+      const say = () => void noticeOf(host, count).then((said) => isOver || host.onWaiting(said))
+      const notice = env.timer(NOTICE_MS, say, { what })
       cleanup.push(() => notice.cancel())
       if (signal !== undefined) {
         const onAbort = () => reject(bySignal(set.path, signal))
@@ -75,25 +84,52 @@ export async function waitForInstances(
   }
 }
 
-function noticeOf(host: WaitHost, count: number): WaitNotice {
+async function noticeOf(host: WaitHost, count: number): Promise<WaitNotice> {
   const { path, all } = host.set
   const waiter = host.waiter()
   const have = all.length === 0 ? 'which nobody serves' : `of which there are ${all.length} of ${count} instances`
   const who = waiter === undefined ? `a client of ${path}` : waiter.endpoint
-  const line =
-    waiter === undefined
-      ? `${who} waits for it, ${have}: serve it first, or call and serve with Promise.all`
-      : `${who} waits in initialize for ${path}, ${have}: serve it first, or both with Promise.all`
-  return { waiter: who, endpoint: path, waitedMs: NOTICE_MS, message: line }
+  const waits =
+    waiter === undefined ? `${who} waits for it, ${have}` : `${who} waits in initialize for ${path}, ${have}`
+  const message = `${waits}: ${remedy(waiter)}${await nearText(host)}`
+  return { waiter: who, endpoint: path, waitedMs: NOTICE_MS, message }
 }
 
-function tooLate(host: WaitHost, count: number, timeoutMs: number): SluiceError {
+async function tooLate(host: WaitHost, count: number, timeoutMs: number): Promise<SluiceError> {
   const { path, all } = host.set
-  return new SluiceError(
-    'deadline_exceeded',
-    `waited ${timeoutMs} ms for ${count === 1 ? 'an instance' : `${count} instances`} of ${path}; there are ${all.length}`,
-    { endpoint: path },
-  )
+  const waiter = host.waiter()
+  const wanted = count === 1 ? 'an instance' : `${count} instances`
+  const waited =
+    waiter === undefined
+      ? `a client of ${path} waited ${timeoutMs} ms for ${wanted} of it`
+      : `${waiter.endpoint} waited in initialize ${timeoutMs} ms for ${wanted} of ${path}`
+  const message = `${waited}; there are ${all.length}: ${remedy(waiter)}${await nearText(host)}`
+  return new SluiceError('deadline_exceeded', message, { endpoint: path })
+}
+
+function remedy(waiter: WaiterName | undefined): string {
+  return waiter === undefined
+    ? 'serve it first, or call and serve with Promise.all'
+    : 'serve it first, or both with Promise.all'
+}
+
+/** Endpoints whose names look like the one that nobody serves. */
+async function nearText({ env, set, known }: WaitHost): Promise<string> {
+  if (set.all.length > 0) return ''
+  let instances: readonly Instance[] = []
+  await new Promise<void>((resolve) => {
+    const timer = env.timer(HINT_MS, resolve, { what: `near misses of ${set.path}`, keepAlive: true })
+    const asking = (async () => {
+      instances = await known()
+    })()
+    const answered = () => {
+      timer.cancel()
+      resolve()
+    }
+    asking.then(answered, answered)
+  })
+  const near = nearMisses(set.path, new Set(instances.map(formatEndpoint)))
+  return near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`
 }
 
 function bySignal(path: string, signal: AbortSignal): SluiceError {

@@ -16,8 +16,10 @@ export type Ending = 'complete' | 'stopped' | 'cancelled' | 'error'
 
 /** Where items go. */
 export interface Sink {
-  /** One item, a Response or bare, as `pack` made it. */
-  item(item: unknown): void
+  /**
+   * One item, a Response or bare, as `pack` made it. `result` is what a generator answered with it, free to be used again.
+   */
+  item(item: unknown, result?: IteratorResult<unknown>): void
   /** The handler returned and every item before has been given. */
   end(): void
   /** The call failed; also instead of an answer, before it is asked for. */

@@ -40,6 +40,8 @@ export interface ContextOptions {
   readonly env?: Env
 }
 
+const ABORTS: ReadonlySet<string> = new Set(['cancelled', 'deadline_exceeded'])
+
 const LIVE = 0
 const STOPPED = 1
 const KILLED = 2
@@ -51,6 +53,7 @@ interface Extras {
   onAbort?: () => void
   ownDeadline?: boolean
   timer?: Timer | undefined
+  keepsAlive?: boolean
   controller?: AbortController
   stopped?: Deferred
   killed?: Deferred
@@ -65,10 +68,13 @@ export class Context extends Dependant {
   #deadline: number
   #state: typeof LIVE | typeof STOPPED | typeof KILLED | typeof ENDED = LIVE
   #id: string | undefined
-  #callId: string | undefined
+  #call: CallNumber | string | undefined
   #metadata: Metadata | undefined
   #stopError: SluiceError | undefined
   #killError: SluiceError | undefined
+  #number: number
+  /** The context of the handler of this call: what hangs on a call's context is hardly ever more, and needs no list. */
+  #handler: Context | undefined
   #dependants: List<Dependant> | undefined
   #owner: Dependant | undefined
   #attached = false
@@ -76,17 +82,24 @@ export class Context extends Dependant {
 
   /** @throws SluiceError `invalid_argument` for an option of another type. */
   constructor(options?: ContextOptions)
-  constructor(options: ContextOptions = {}, from: Inheritance = NOTHING) {
+  constructor(
+    options: ContextOptions = {},
+    parent?: Context,
+    call?: CallNumber | string,
+    number = 0,
+    hop?: Hop,
+    path?: readonly Hop[],
+  ) {
     super()
-    if (from === NOTHING) checkNames(options)
-    const { parent } = from
+    if (call === undefined) checkNames(options)
     this.#parent = parent
-    this.#hop = from.hop
-    this.#path = from.path
+    this.#hop = hop
+    this.#path = path
     this.#env = options.env ?? (parent === undefined ? systemEnv : parent.#env)
-    this.#depth = (parent === undefined ? (from.path?.length ?? 0) : parent.#depth) + (from.hop === undefined ? 0 : 1)
+    this.#depth = (parent === undefined ? (path?.length ?? 0) : parent.#depth) + (hop === undefined ? 0 : 1)
     this.#id = checkId(options.id)
-    this.#callId = from.callId
+    this.#call = call
+    this.#number = number
     const above = parent === undefined ? undefined : parent.#metadata
     if (above !== undefined) this.#metadata = above.snapshot(options.metadata)
     else if (options.metadata !== undefined) this.#metadata = new Metadata(options.metadata)
@@ -103,7 +116,9 @@ export class Context extends Dependant {
 
   /** Names the call this context belongs to; `undefined` for a context made with `new Context()`. */
   get callId(): string | undefined {
-    return this.#callId
+    if (this.#call === undefined || typeof this.#call === 'string') return this.#call
+    this.#call = `${this.#call.prefix}-${this.#number}`
+    return this.#call
   }
 
   /** Goes with every call made under this context. Changes are seen by later calls only, and never by the caller. */
@@ -178,7 +193,7 @@ export class Context extends Dependant {
   /** A context below this one, with metadata of its own: stopping or killing it leaves this one alone. */
   child(options: ContextOptions = {}): Context {
     checkNames(options)
-    return new Inheriting(options, { parent: this, callId: this.#callId })
+    return new Inheriting(options, this, this.#call, this.#number)
   }
 
   /** A context with this one's id and metadata that is not linked to it: for work that outlives the request. */
@@ -194,10 +209,8 @@ export class Context extends Dependant {
    */
   sleep(delayMs: number): Promise<void> {
     if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < 2 ** 31)) {
-      throw new SluiceError(
-        'invalid_argument',
-        `delayMs is ${describe(delayMs)}; it must be a number from 0 to 2147483647`,
-      )
+      const message = `delayMs is ${describe(delayMs)}; it must be a number from 0 to 2147483647`
+      return Promise.reject(new SluiceError('invalid_argument', message))
     }
     return this.#interruptible((waiter) => {
       const timer = this.#env.timer(delayMs, () => waiter.settle(() => waiter.resolve()), {
@@ -231,20 +244,20 @@ export class Context extends Dependant {
   // ---- for the runtime -------------------------------------------------------------------------------------------
 
   /** @internal The context of a new call, as its caller sees it. */
-  static forCall(parent: Context | undefined, callId: string, options: ContextOptions): Context {
-    return new Inheriting(options, parent === undefined ? { callId } : { parent, callId })
+  static forCall(parent: Context | undefined, call: CallNumber, options: ContextOptions): Context {
+    return new Inheriting(options, parent, call, ++call.last)
   }
 
   /** @internal The caller's context of a call that came from another process. */
   static forRemote({ path, callId, metadata, ...options }: RemoteContext): Context {
-    const context = new Inheriting(options, { path, callId })
+    const context = new Inheriting(options, undefined, callId, 0, undefined, path)
     context.#metadata = metadata
     return context
   }
 
   /** @internal The context its handler sees: nothing done to it reaches the caller's. */
   forHandler(hop: Hop, owner: Dependant): Context {
-    const context = new Inheriting(NO_OPTIONS, { parent: this, hop, callId: this.#callId })
+    const context = new Inheriting(NO_OPTIONS, this, this.#call, this.#number, hop)
     context.own(owner)
     return context
   }
@@ -303,7 +316,9 @@ export class Context extends Dependant {
   finish(): void {
     this.#owner = undefined
     if (this.#state <= STOPPED) this.#state = ENDED
-    if (this.#dependants !== undefined && this.#dependants.size > 0) this.#killDependants(this.#endedError())
+    if (this.#handler !== undefined || (this.#dependants !== undefined && this.#dependants.size > 0)) {
+      this.#killDependants(this.#endedError())
+    }
     this.#detach()
   }
 
@@ -312,6 +327,7 @@ export class Context extends Dependant {
     this.#dependants ??= new List()
     this.#dependants.add(dependant)
     this.#attach()
+    this.#rearm()
   }
 
   /** @internal */
@@ -328,6 +344,7 @@ export class Context extends Dependant {
     extras?.controller?.abort(error)
     extras?.stopped?.resolve()
     // A copy: what is told may leave the list, and killing may follow from any of them.
+    this.#handler?.onStop(error)
     if (this.#dependants !== undefined) for (const dependant of this.#dependants.toArray()) dependant.onStop(error)
     this.#owner?.onStop(error)
   }
@@ -349,6 +366,9 @@ export class Context extends Dependant {
   }
 
   #killDependants(error: SluiceError): void {
+    const handler = this.#handler
+    this.#handler = undefined
+    handler?.onKill(error)
     const dependants = this.#dependants
     if (dependants === undefined) return
     for (let next = dependants.shift(); next !== null; next = dependants.shift()) next.onKill(error)
@@ -398,7 +418,7 @@ export class Context extends Dependant {
     this.#refresh()
     if (this.#state > STOPPED) return
     this.#attached = true
-    this.#parent?.add(this)
+    this.#join()
     // The parent may have found itself too late in the meantime, and this one with it.
     if (!this.#attached) return
     const extras = this.#extras
@@ -418,13 +438,46 @@ export class Context extends Dependant {
       else this.onKill(this.#tooLate())
     }
     const what = 'deadline of a context'
-    extras.timer = this.#env.timer(this.#deadline - this.#env.now(), fire, { what, keepAlive: true })
+    const keepAlive = this.#isWaitedFor
+    extras.keepsAlive = keepAlive
+    extras.timer = this.#env.timer(this.#deadline - this.#env.now(), fire, { what, keepAlive })
+  }
+
+  /** Whether a call, a sleep or a race hangs on this context, and not only a signal that somebody once asked for. */
+  get #isWaitedFor(): boolean {
+    return this.#owner !== undefined || this.#handler !== undefined || (this.#dependants?.size ?? 0) > 0
+  }
+
+  /** A deadline keeps the process alive only for those who wait under it. */
+  #rearm(): void {
+    const extras = this.#extras
+    if (extras?.timer === undefined || extras.keepsAlive === this.#isWaitedFor) return
+    extras.timer.cancel()
+    this.#arm(extras)
+  }
+
+  #join(): void {
+    const parent = this.#parent
+    if (parent === undefined) return
+    if (this.#hop === undefined) return parent.add(this)
+    parent.#handler = this
+    parent.#attach()
+    parent.#rearm()
+  }
+
+  #part(): void {
+    const parent = this.#parent
+    if (parent === undefined) return
+    if (this.#hop === undefined) return parent.remove(this)
+    if (parent.#handler !== this) return
+    parent.#handler = undefined
+    parent.#detachIfUnheard()
   }
 
   #detach(): void {
     if (!this.#attached) return
     this.#attached = false
-    this.#parent?.remove(this)
+    this.#part()
     const extras = this.#extras
     if (extras === undefined) return
     if (extras.signal !== undefined && extras.onAbort !== undefined) unfollow(extras.signal, extras.onAbort)
@@ -433,10 +486,11 @@ export class Context extends Dependant {
   }
 
   #detachIfUnheard(): void {
-    if (this.#owner !== undefined || (this.#dependants?.size ?? 0) > 0) return
+    if (this.#isWaitedFor) return
     const extras = this.#extras
     if (extras?.controller === undefined && extras?.stopped === undefined && extras?.killed === undefined)
       this.#detach()
+    else this.#rearm()
   }
 
   #interruptible<T>(begin: (waiter: Waiter<T>) => void): Promise<T> {
@@ -463,7 +517,8 @@ export class Context extends Dependant {
   /** The cancellation that `reason` is; any other error is only why, or a kill could pass for a retryable refusal. */
   #because(what: string, reason: unknown): SluiceError {
     const origin = this.#origin()
-    if (isSluiceError(reason) && (reason.code === 'cancelled' || reason.code === 'deadline_exceeded')) return reason
+    // What a context has announced is passed on as it is; anything else is why this one was ended, by whom it says itself.
+    if (isSluiceError(reason) && reason.origin !== undefined && ABORTS.has(reason.code)) return reason
     const why = reason === undefined ? '' : `: ${describe(reason)}`
     return stackless('cancelled', `${what} ${origin}${why}`, {
       origin,
@@ -502,6 +557,12 @@ Object.defineProperty(Context.prototype, Symbol.for('nodejs.util.inspect.custom'
   },
 })
 
+/** Numbers the calls of a runtime; the id of a call is made of it when somebody asks. */
+export interface CallNumber {
+  readonly prefix: string
+  last: number
+}
+
 /** What a call from another process brings along. */
 export interface RemoteContext {
   readonly id: string
@@ -512,18 +573,32 @@ export interface RemoteContext {
   readonly env: Env
 }
 
-/** What a context inherits from inside; handed over beside the public options. */
-interface Inheritance {
-  readonly parent?: Context
-  readonly hop?: Hop
-  readonly callId?: string | undefined
-  readonly path?: readonly Hop[]
+/** Numbers the calls of a runtime; the id of a call is made of it when somebody asks. */
+export interface CallNumber {
+  readonly prefix: string
+  last: number
+}
+
+/** What a call from another process brings along. */
+export interface RemoteContext {
+  readonly id: string
+  readonly callId: string
+  readonly path: readonly Hop[]
+  readonly metadata: Metadata
+  readonly timeoutMs: number | undefined
+  readonly env: Env
 }
 
 const NO_OPTIONS: ContextOptions = {}
-const NOTHING: Inheritance = {}
-/** The constructor with its second, inner parameter. */
-const Inheriting = Context as unknown as new (options: ContextOptions, from: Inheritance) => Context
+/** The constructor with its inner parameters: one after the other, since an object per context would cost every call two. */
+const Inheriting = Context as unknown as new (
+  options: ContextOptions,
+  parent: Context | undefined,
+  call: CallNumber | string | undefined,
+  number: number,
+  hop?: Hop,
+  path?: readonly Hop[],
+) => Context
 
 /** A promise that its context interrupts. */
 class Waiter<T> extends Dependant {
@@ -579,6 +654,13 @@ function checkSignal(signal: unknown): AbortSignal {
 const NAMES: readonly string[] = ['id', 'metadata', 'signal', 'timeoutMs', 'env'] satisfies (keyof ContextOptions)[]
 
 function checkNames(options: ContextOptions): void {
+  if (options === null || typeof options !== 'object') {
+    throw new SluiceError('invalid_argument', `the options of Context are ${describe(options)}; they must be an object`)
+  }
+  const { env } = options
+  if (env !== undefined && typeof (env as Env | null)?.timer !== 'function') {
+    throw new SluiceError('invalid_argument', `env is ${describe(env)}; it must be an Env`)
+  }
   for (const name in options) if (!NAMES.includes(name)) throw unknownOption('Context', name, NAMES)
 }
 

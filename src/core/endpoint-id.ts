@@ -12,11 +12,13 @@ export interface EndpointId {
 
 const NAME = /^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$/
 
+type NamedPart = 'namespace' | 'component' | 'endpoint' | 'cluster' | 'SLUICE_CLUSTER'
+
 /**
  * The name itself.
  * @throws SluiceError `invalid_argument` naming the part, the value and what is allowed.
  */
-export function checkName(part: 'namespace' | 'component' | 'endpoint' | 'cluster', name: unknown): string {
+export function checkName(part: NamedPart, name: unknown): string {
   if (typeof name === 'string' && NAME.test(name)) return name
   throw new SluiceError(
     'invalid_argument',

@@ -28,6 +28,9 @@ export type Code = (typeof CODES)[number]
 
 const KNOWN: ReadonlySet<string> = new Set(CODES)
 
+/** False while the runtime itself makes an error where every moment counts. */
+let checking = true
+
 export interface SluiceErrorOptions {
   /** What led to this error; stays in this process. */
   readonly cause?: unknown
@@ -50,7 +53,7 @@ export interface SluiceErrorOptions {
  * did not start. `name` is `AbortError` for `cancelled` and `TimeoutError` for `deadline_exceeded`, as the web platform
  * has it, and `SluiceError` otherwise.
  *
- * @throws SluiceError `invalid_argument` if `code` is not one of the sixteen.
+ * @throws SluiceError `invalid_argument` if `code` is not one of the sixteen, or for an option it does not have.
  */
 export class SluiceError extends Error {
   readonly code: Code
@@ -65,6 +68,7 @@ export class SluiceError extends Error {
     if (!KNOWN.has(code)) {
       throw new SluiceError('invalid_argument', `code is ${describe(code)}; it must be one of ${CODES.join(', ')}`)
     }
+    if (checking) checkOptions(options)
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.retryable = options.retryable ?? false
@@ -82,6 +86,26 @@ export class SluiceError extends Error {
   static from(thrown: unknown): SluiceError {
     if (isSluiceError(thrown)) return thrown
     return new SluiceError('unknown', describe(thrown), { cause: thrown })
+  }
+}
+
+const OPTIONS: readonly string[] = [
+  'cause',
+  'details',
+  'endpoint',
+  'instanceId',
+  'hops',
+  'origin',
+  'retryable',
+] satisfies (keyof SluiceErrorOptions)[]
+
+function checkOptions(options: unknown): void {
+  if (options === null || typeof options !== 'object') {
+    throw new SluiceError('invalid_argument', `the options of SluiceError are ${describe(options)}, and not an object`)
+  }
+  for (const name in options) {
+    if (OPTIONS.includes(name)) continue
+    throw new SluiceError('invalid_argument', `SluiceError has no option ${name}; it takes ${OPTIONS.join(', ')}`)
   }
 }
 
@@ -123,13 +147,13 @@ export interface Where {
  * What a caller sees of a value that left a handler by `throw`. A SluiceError keeps its code over any number of hops,
  * but never stays `retryable`: whatever refused a call further down, this handler had started.
  */
-export function thrownBy(thrown: unknown, where: Where): SluiceError {
+export function thrownBy(thrown: unknown, where: Where, hint = ''): SluiceError {
   try {
     if (isSluiceError(thrown)) return passedOn(thrown, where)
   } catch {
     // A SluiceError with a getter that throws is as unknown as anything else.
   }
-  return new SluiceError('unknown', describe(thrown), { ...where, cause: thrown })
+  return new SluiceError('unknown', `${describe(thrown)}${hint}`, { ...where, cause: thrown })
 }
 
 function passedOn(thrown: SluiceError, where: Where): SluiceError {
@@ -154,9 +178,11 @@ function passedOn(thrown: SluiceError, where: Where): SluiceError {
 export function stackless(code: Code, message: string, options?: SluiceErrorOptions): SluiceError {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
+  checking = false
   try {
     return new SluiceError(code, message, options)
   } finally {
+    checking = true
     Error.stackTraceLimit = limit
   }
 }

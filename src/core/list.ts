@@ -4,8 +4,11 @@
  * one list at a time.
  */
 export abstract class Entry {
+  /** @internal */
   prev: Entry | null = null
+  /** @internal */
   next: Entry | null = null
+  /** @internal */
   list: List<Entry> | null = null
 }
 

@@ -100,10 +100,11 @@ export class Metadata {
   #merge(init: MetadataInit): void {
     if (init instanceof Metadata) {
       for (const key of init.keys()) this.set(key, init.getAll(key))
-    } else if (init !== null && typeof init === 'object') {
+    } else if (init !== null && typeof init === 'object' && !Array.isArray(init)) {
       for (const [key, value] of Object.entries(init)) this.set(key, value)
     } else {
-      throw new SluiceError('invalid_argument', `metadata must be an object of strings and bytes, not ${typeof init}`)
+      const what = Array.isArray(init) ? 'an array' : typeof init
+      throw new SluiceError('invalid_argument', `metadata must be an object of strings and bytes, not ${what}`)
     }
   }
 }

@@ -115,13 +115,16 @@ export const SERVE_OPTIONS: OptionTable<ServeOptions> = {
   metricsLabels: {
     expects: 'an object of strings',
     accepts: (value) =>
-      value !== null && typeof value === 'object' && Object.values(value).every((each) => typeof each === 'string'),
+      value !== null &&
+      typeof value === 'object' &&
+      !Array.isArray(value) &&
+      Object.values(value).every((each) => typeof each === 'string'),
     doc: 'Labels for the metrics of this endpoint; carried in the instance record.',
   },
   healthCheckPayload: {
-    expects: 'a value',
+    expects: 'a value that may cross a process boundary',
     accepts: () => true,
-    doc: 'A request that a health check may send; carried in the instance record.',
+    doc: 'A request that a health check may send; copied, and carried in the instance record.',
   },
 }
 

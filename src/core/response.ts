@@ -3,6 +3,7 @@
  * that is yielded again is passed on as it is, so that `yield* stream` keeps data and annotations.
  */
 import { SluiceError } from './error.ts'
+import { unknownOption } from './options.ts'
 
 export interface Annotations {
   /** An id of this item, for the application. */
@@ -12,6 +13,8 @@ export interface Annotations {
   /** Remarks that are not data. */
   readonly comments?: readonly string[]
 }
+
+const ANNOTATIONS: readonly string[] = ['id', 'event', 'comments'] satisfies (keyof Annotations)[]
 
 export class Response<Item = unknown> {
   readonly #data: Item | undefined
@@ -62,7 +65,7 @@ export type Data<Yielded> = Yielded extends Response<infer Item> ? Item : Yielde
 
 /**
  * An item with an id, an event name and comments for the caller. `annotate(undefined, { event: 'ping' })` carries no data.
- * @throws SluiceError `invalid_argument` for annotations of another type.
+ * @throws SluiceError `invalid_argument` for annotations of another name or type.
  */
 export function annotate<Item>(data: Item, annotations: Annotations): Response<Item> {
   const { id, event, comments } = annotations ?? {}
@@ -75,6 +78,7 @@ export function annotate<Item>(data: Item, annotations: Annotations): Response<I
       'annotate takes id and event as strings and comments as an array of strings',
     )
   }
+  for (const name in annotations) if (!ANNOTATIONS.includes(name)) throw unknownOption('annotate', name, ANNOTATIONS)
   return new Response(data, {
     ...(id !== undefined && { id }),
     ...(event !== undefined && { event }),

@@ -44,6 +44,10 @@ export interface RuntimeEvents {
     /** How many restarts there were within the last 30 s. */
     readonly restart: number
   }) => void
+  /** A connection that this runtime made can carry calls. */
+  'connection-up': (event: { readonly address: string }) => void
+  /** It cannot any more; without an error it was closed in good order. */
+  'connection-down': (event: { readonly address: string; readonly error?: SluiceError }) => void
   'lease-lost': (event: { readonly instance: Instance; readonly reason: string }) => void
   draining: (event: { readonly openCalls: number }) => void
   closed: (event: { readonly error?: SluiceError }) => void

@@ -2,13 +2,13 @@
  * What the handles of one runtime share: its bus, discovery, instance sets, clients and served endpoints, and the ways
  * between them. The public classes hold a kernel; it holds no public class.
  */
-import type { ActorHost } from '../actor/actor.ts'
+import type { Actor, ActorHost } from '../actor/actor.ts'
 import { Bus } from '../actor/bus.ts'
 import type { Run } from '../actor/run.ts'
 import type { Client, ClientHost } from '../client/client.ts'
 import { RetryBudget } from '../client/retry.ts'
 import type { WaiterName } from '../client/wait.ts'
-import type { Context, Hop } from '../core/context.ts'
+import type { CallNumber, Context, Hop } from '../core/context.ts'
 import type { EndpointId } from '../core/endpoint-id.ts'
 import { formatEndpoint } from '../core/endpoint-id.ts'
 import { systemEnv, TrackedEnv } from '../core/env.ts'
@@ -31,22 +31,32 @@ export class Kernel implements ActorHost {
   readonly clients: Set<Client> = new Set()
   readonly served: Set<Served> = new Set()
   readonly stages: Map<object, StageEntry> = new Map()
+  /** Every `initialize` that is running, by the endpoint its stage was first served as, also of a stage that was closed. */
+  readonly initialising: Set<{ readonly endpoint: string; readonly since: number }> = new Set()
   state: 'open' | 'draining' | 'closed' = 'open'
   /** Set by the runtime: what happens when a stage cannot be kept alive. */
   onEscalation: ((error: SluiceError) => void) | undefined
+  /** Closed, with streams that can still be read. */
+  readonly #closedClients = new Set<Client>()
+  /** Off the bus, with handlers that have not ended. */
+  readonly #retired = new Set<Actor>()
   readonly #dropped: DroppedStreams
   readonly #sets = new Map<string, { readonly set: InstanceSet; readonly budget: RetryBudget; users: number }>()
-  #calls = 0
+  readonly #calls: CallNumber
 
   constructor({ env = systemEnv, logger, plane }: RuntimeConfig) {
     this.env = new TrackedEnv(env)
     this.id = this.env.id()
+    this.#calls = { prefix: this.id, last: 0 }
     this.reports = new Reports(logger)
-    this.bus = new Bus(() => this.env.wall())
+    this.bus = new Bus(this.env)
     this.plane = plane({
       ...{ runtimeId: this.id, env, dispatch: this.bus.dispatch },
       warn: (line) => this.reports.warn(line),
       avoid: (address) => this.#avoid(address),
+      connected: (address) => this.reports.emit('connection-up', { address }),
+      disconnected: (address, error) =>
+        this.reports.emit('connection-down', error === undefined ? { address } : { address, error }),
     })
     this.#dropped = droppedStreams(({ endpoint, context }) =>
       this.reports.warn(
@@ -56,9 +66,28 @@ export class Kernel implements ActorHost {
   }
 
   /** Why nothing new may begin. */
-  get refusal(): SluiceError | undefined {
-    if (this.state === 'closed') return new SluiceError('unavailable', 'the runtime is closed')
-    return undefined
+  refusalOf(endpoint: string): SluiceError | undefined {
+    if (this.state !== 'closed') return undefined
+    return new SluiceError('unavailable', 'the runtime is closed', { endpoint, retryable: true })
+  }
+
+  /** Those on the bus, and those that have left it before their last handler ended. */
+  get actors(): readonly Actor[] {
+    return [...this.bus.actors, ...this.#retired]
+  }
+
+  /** Takes an actor off the bus. */
+  retire(actor: Actor): void {
+    this.bus.remove(actor)
+    if (actor.runs.length === 0) return
+    this.#retired.add(actor)
+    void actor.drain().then(() => this.#retired.delete(actor))
+  }
+
+  /** Those that are open, and closed ones whose streams can still be read. */
+  get readableClients(): readonly Client[] {
+    this.#forgetClients()
+    return [...this.clients, ...this.#closedClients]
   }
 
   /** What a client of `id` needs; `waiter` names the stage it belongs to while that initialises. */
@@ -75,8 +104,9 @@ export class Kernel implements ActorHost {
       dispatchTo: (instance) => this.plane.dispatchTo(instance),
       tapFor: (instance) => (instance.runtimeId === this.id ? undefined : this.bus.tap(path, 'remote')),
       drainingInstances: (context) => this.#drainingInstances(path, context),
-      newCallId: () => `${this.id}-${++this.#calls}`,
-      refusal: () => this.refusal,
+      callNumber: this.#calls,
+      refusal: () => this.refusalOf(path),
+      isDraining: () => this.state !== 'open',
       known: () => this.plane.discovery.list(),
       onWaiting: (notice) => {
         this.reports.warn(notice.message)
@@ -84,6 +114,8 @@ export class Kernel implements ActorHost {
       },
       onClose: (client) => {
         this.clients.delete(client)
+        this.#forgetClients()
+        this.#closedClients.add(client)
         this.#releaseSet(path)
         onClose(client)
       },
@@ -97,10 +129,9 @@ export class Kernel implements ActorHost {
     return false
   }
 
-  died({ call, request }: Run, thrown: unknown, bare: boolean): void {
+  died({ call, request }: Run, thrown: unknown, hint: string): void {
     const { endpoint, instanceId, context } = call
     const name = errorName(thrown)
-    const hint = bare && name === 'TypeError' ? ' (served without its stage? pass the object)' : ''
     const asked = shown(request)
     this.reports.warn(
       `a handler of ${endpoint} died: ${name === undefined ? '' : `${name}: `}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${asked})`,
@@ -126,6 +157,12 @@ export class Kernel implements ActorHost {
   }
 
   // ----------------------------------------------------------------------------------------------------------------
+
+  #forgetClients(): void {
+    for (const client of this.#closedClients) {
+      if (client.openCalls.toArray().length === 0) this.#closedClients.delete(client)
+    }
+  }
 
   #avoid(address: string): void {
     for (const { set } of this.#sets.values()) {

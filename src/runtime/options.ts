@@ -2,6 +2,7 @@
  * The options of `DistributedRuntime.create`, and what the environment says where they are left out. A transport or
  * discovery that is named is loaded only then: `import 'sluice'` loads neither `node:net` nor `node:fs`.
  */
+import { checkName } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
 import { type OptionTable, readOptions } from '../core/options.ts'
@@ -75,6 +76,8 @@ export async function readConfig(
 ): Promise<RuntimeConfig> {
   const options = readOptions('DistributedRuntime.create', CREATE_OPTIONS, given)
   const { logger, env } = options
+  // Said now, and not on the day that the transport is changed to one that reads it.
+  if (environment.SLUICE_CLUSTER) checkName('SLUICE_CLUSTER', environment.SLUICE_CLUSTER)
   const transport = options.transport ?? fromEnvironment('SLUICE_TRANSPORT', TRANSPORTS, environment) ?? 'memory'
   const discovery = options.discovery ?? fromEnvironment('SLUICE_DISCOVERY', DISCOVERIES, environment)
   const localCalls = options.localCalls ?? fromEnvironment('SLUICE_LOCAL_CALLS', LOCAL_CALLS, environment)

@@ -24,6 +24,10 @@ export interface PlaneHost {
   warn(line: string): void
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
+  /** A connection to `address` can carry calls. */
+  connected(address: string): void
+  /** It cannot any more; without an error it was closed in good order. */
+  disconnected(address: string, error: SluiceError | undefined): void
 }
 
 export interface Plane {

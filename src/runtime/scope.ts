@@ -150,7 +150,8 @@ export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Ite
   async client(options?: ClientOptions): Promise<Client<Req, Item>> {
     const { router = 'round-robin', signal } = readOptions('client', CLIENT_OPTIONS, options)
     const { kernel, waiter, clients } = this.#owner
-    if (kernel.refusal !== undefined) throw kernel.refusal
+    const refusal = kernel.refusalOf(this.path)
+    if (refusal !== undefined) throw refusal
     const host = kernel.clientHost(this.id, waiter, (closed) => clients?.delete(closed))
     const client = new Client<Req, Item>(host, router)
     kernel.clients.add(client as Client)

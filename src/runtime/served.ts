@@ -18,7 +18,9 @@ import {
 } from '../core/options.ts'
 import type { StandardSchema } from '../core/schema.ts'
 import type { Instance, Lease } from '../discovery/discovery.ts'
+import { Deadline } from './deadline.ts'
 import type { Kernel } from './kernel.ts'
+import { instanceRecord } from './record.ts'
 import { type RuntimeFor, StageEntry } from './stages.ts'
 
 export interface ServeInit {
@@ -49,7 +51,7 @@ export class Served {
   /** Whether it goes back into discovery once its stage is up again. */
   #resumes = false
   #closing: Promise<void> | undefined
-  #closeNow: (() => void) | undefined
+  readonly #deadline: Deadline
   #closeReason: SluiceError | undefined
   #failure: SluiceError | undefined
   #finished: Promise<void> | undefined
@@ -66,16 +68,9 @@ export class Served {
     const handler = bindHandler(handlerOrStage, id.endpoint)
     const actorOptions = { ...read, requestSchema, itemSchema }
     this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.bus.tap(endpoint, 'local'), actorOptions, kernel)
-    this.instance = {
-      ...id,
-      instanceId,
-      runtimeId: kernel.id,
-      address,
-      since: kernel.env.wall(),
-      gracefulShutdown: read.gracefulShutdown,
-      ...(read.metricsLabels !== undefined && { metricsLabels: read.metricsLabels }),
-      ...(read.healthCheckPayload !== undefined && { healthCheckPayload: read.healthCheckPayload }),
-    }
+    this.#deadline = new Deadline(kernel.env, `drain of ${endpoint}`)
+    const where = { instanceId, runtimeId: kernel.id, address, since: kernel.env.wall() }
+    this.instance = instanceRecord(id, where, read)
     this.closed = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
@@ -104,7 +99,7 @@ export class Served {
       // The runtime may have shut down while discovery took its time.
       if (served.#finished !== undefined) throw shuttingDown(served.endpoint)
     } catch (thrown) {
-      kernel.bus.remove(served.#actor)
+      kernel.retire(served.#actor)
       kernel.served.delete(served)
       await stage?.release(initialised)
       throw thrown
@@ -169,11 +164,12 @@ export class Served {
 
   /**
    * Leaves discovery, refuses calls from outside as retryable, lets the accepted ones finish for `timeoutMs`, kills the
-   * rest, and closes.
+   * rest, and closes. Called again it returns the same end; with a shorter `timeoutMs` it comes sooner.
    */
   async drain(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('drain', SHUTDOWN_OPTIONS, options)
-    this.#closing ??= this.#drain(timeoutMs)
+    this.#deadline.within(timeoutMs)
+    this.#closing ??= this.#drain()
     return this.#closing
   }
 
@@ -183,9 +179,9 @@ export class Served {
       endpoint: this.endpoint,
       instanceId: this.instanceId,
     })
-    this.#closing ??= this.#drain(0, error)
     this.#closeReason = error
-    this.#closeNow?.()
+    this.#deadline.within(0)
+    this.#closing ??= this.#drain()
     return this.#closing
   }
 
@@ -193,18 +189,13 @@ export class Served {
     return this.close()
   }
 
-  async #drain(timeoutMs: number, reason?: SluiceError): Promise<void> {
+  async #drain(): Promise<void> {
     await this.unregister()
     const { env } = this.#kernel
     const idle = this.#actor.drain()
     // close() may have been called meanwhile.
-    if (reason === undefined && this.#closeReason === undefined && this.graceful) {
-      const now = new Promise<void>((resolve) => {
-        this.#closeNow = resolve
-      })
-      await within(env, timeoutMs, Promise.race([idle, now]), `drain of ${this.endpoint}`)
-    }
-    this.#actor.cut(reason ?? this.#closeReason ?? this.cutShort(timeoutMs))
+    if (this.#closeReason === undefined && this.graceful) await this.#deadline.wait(idle)
+    this.#actor.cut(this.#closeReason ?? this.cutShort(this.#deadline.timeoutMs))
     // Their `finally`s run before the stage is disposed.
     await within(env, this.graceMs, idle, `end of the killed handlers of ${this.endpoint}`)
     await this.finishClosing()
@@ -222,10 +213,9 @@ export class Served {
   }
 
   async #finishClosing(): Promise<void> {
-    const { bus, served } = this.#kernel
     this.#actor.close()
-    bus.remove(this.#actor)
-    served.delete(this)
+    this.#kernel.retire(this.#actor)
+    this.#kernel.served.delete(this)
     this.#stage?.endpoints.delete(this)
     await this.#stage?.release(true)
     if (this.#failure === undefined) this.#settle.resolve()

@@ -3,6 +3,7 @@
  * the stages, close. Calls that accepted calls make are still accepted, so the endpoints drain together, not one by one.
  */
 import { describe, SluiceError } from '../core/error.ts'
+import { Deadline } from './deadline.ts'
 import type { Kernel } from './kernel.ts'
 import { within } from './served.ts'
 
@@ -10,13 +11,13 @@ export class Shutdown {
   readonly closed: Promise<{ readonly error?: SluiceError }>
   readonly #kernel: Kernel
   #running: Promise<void> | undefined
-  #deadline = Number.POSITIVE_INFINITY
-  #hurry: (() => void) | undefined
+  readonly #deadline: Deadline
   #error: SluiceError | undefined
   #resolve!: (end: { readonly error?: SluiceError }) => void
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#deadline = new Deadline(kernel.env, 'shutdown')
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve
     })
@@ -27,16 +28,12 @@ export class Shutdown {
   }
 
   begin(timeoutMs: number): Promise<void> {
-    const deadline = this.#kernel.env.now() + timeoutMs
-    if (deadline < this.#deadline) {
-      this.#deadline = deadline
-      this.#hurry?.()
-    }
-    this.#running ??= this.#run(timeoutMs)
+    this.#deadline.within(timeoutMs)
+    this.#running ??= this.#run()
     return this.#running
   }
 
-  async #run(timeoutMs: number): Promise<void> {
+  async #run(): Promise<void> {
     const kernel = this.#kernel
     const { reports, served } = kernel
     kernel.state = 'draining'
@@ -44,14 +41,17 @@ export class Shutdown {
     const drained = this.#drained()
     await Promise.all([...served].map((each) => each.unregister()))
     for (const each of served) if (!each.graceful) each.actor.cut(each.cutShort(0))
-    await this.#untilDeadline(drained)
-    for (const each of served) each.actor.cut(each.cutShort(timeoutMs))
+    await this.#deadline.wait(drained)
+    for (const each of served) each.actor.cut(each.cutShort(this.#deadline.timeoutMs))
     const graceMs = Math.max(0, ...[...served].map((each) => each.graceMs))
     await within(kernel.env, graceMs, drained, 'end of the killed handlers')
     await Promise.all([...served].map((each) => each.finishClosing()))
     kernel.state = 'closed'
-    for (const client of [...kernel.clients]) client.shut(new SluiceError('unavailable', 'the runtime was closed'))
+    for (const client of [...kernel.clients]) {
+      client.shut(new SluiceError('unavailable', 'the runtime was closed', { endpoint: client.endpoint }))
+    }
     await kernel.plane.close()
+    kernel.bus.close()
     const end = this.#error === undefined ? {} : { error: this.#error }
     reports.emit('closed', end)
     this.#resolve(end)
@@ -62,24 +62,5 @@ export class Shutdown {
     const actors = [...this.#kernel.served].map(({ actor }) => actor)
     do await Promise.all(actors.map((actor) => actor.drain()))
     while (actors.some((actor) => actor.runs.length > 0))
-  }
-
-  /** Waits for `drained` until the deadline, which another `begin` may bring forward. */
-  async #untilDeadline(drained: Promise<void>): Promise<void> {
-    const { env } = this.#kernel
-    await new Promise<void>((resolve) => {
-      const arm = () =>
-        env.timer(Math.max(0, this.#deadline - env.now()), resolve, { what: 'shutdown', keepAlive: true })
-      let timer = arm()
-      this.#hurry = () => {
-        timer.cancel()
-        timer = arm()
-      }
-      void drained.then(() => {
-        timer.cancel()
-        resolve()
-      })
-    })
-    this.#hurry = undefined
   }
 }

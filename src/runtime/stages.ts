@@ -31,6 +31,11 @@ export class StageEntry {
     this.#firstEndpoint = endpoint
     this.#stage = new Stage(key, {
       env: kernel.env,
+      initialising: () => {
+        const running = { endpoint, since: kernel.env.now() }
+        kernel.initialising.add(running)
+        return () => kernel.initialising.delete(running)
+      },
       suspend: (error) => this.#suspend(error),
       resume: (restart) => this.#resume(restart),
       escalate: (error) => this.#escalate(error),

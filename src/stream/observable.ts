@@ -38,8 +38,15 @@ export function observeCall<Item>(begin: () => { opened: Promise<Reader>; cancel
 }
 
 /** An Observable from a function that subscribes and returns how to unsubscribe. */
-export function observe<Value>(subscribe: (next: (value: Value) => void) => () => void): Observable<Value> {
-  return new Observable<Value>((subscriber) => subscribe((value) => subscriber.next(value)))
+export function observe<Value>(
+  subscribe: (next: (value: Value) => void, complete: () => void) => (() => void) | undefined,
+): Observable<Value> {
+  return new Observable<Value>((subscriber) =>
+    subscribe(
+      (value) => subscriber.next(value),
+      () => subscriber.complete(),
+    ),
+  )
 }
 
 function push<Item>(reader: Reader, subscriber: Subscriber<Item>): void {

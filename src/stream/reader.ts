@@ -7,9 +7,9 @@
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type Context, Dependant } from '../core/context.ts'
-import type { Env } from '../core/env.ts'
+import type { Env, Turn } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
-import { isResponse, toResponse } from '../core/response.ts'
+import { isResponse, Response } from '../core/response.ts'
 import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import type { OpenCall, OpenCalls } from './open-calls.ts'
 
@@ -27,12 +27,10 @@ export interface Closed {
   readonly items: number
 }
 
-export interface ReaderInit {
+/** What the readers of one client share. */
+export interface ReaderHost {
   readonly env: Env
   readonly endpoint: string
-  readonly request: unknown
-  readonly context: Context
-  readonly prefetch: number | undefined
   readonly openCalls: OpenCalls
 }
 
@@ -61,7 +59,7 @@ export class Reader extends Dependant implements Call, OpenCall {
   load: Load | undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
   tap: Tap | undefined
-  readonly #env: Env
+  readonly #turn: Turn
   readonly #openCalls: OpenCalls
   #source: Source | undefined
   #consumer: Consumer | undefined
@@ -83,16 +81,16 @@ export class Reader extends Dependant implements Call, OpenCall {
   #onClosed: ((closed: Closed) => void)[] | undefined
   #trace: TraceMessage | undefined
 
-  constructor(init: ReaderInit) {
+  constructor(host: ReaderHost, request: unknown, context: Context, prefetch: number | undefined) {
     super()
-    this.#env = init.env
-    this.endpoint = init.endpoint
-    this.request = init.request
-    this.context = init.context
-    this.prefetch = init.prefetch
-    this.since = init.env.turn.begin()
-    this.#openCalls = init.openCalls
-    init.context.own(this)
+    this.#turn = host.env.turn
+    this.endpoint = host.endpoint
+    this.request = request
+    this.context = context
+    this.prefetch = prefetch
+    this.since = this.#turn.begin()
+    this.#openCalls = host.openCalls
+    context.own(this)
   }
 
   /** True once nothing more will be read. */
@@ -180,7 +178,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.context.kill(why)
   }
 
-  /** @internal Ends the call from this side with an error: a runtime that closes. */
+  /** Ends the call from this side with an error: a runtime that closes. */
   cut(error: SluiceError): void {
     this.fail(error)
   }
@@ -194,17 +192,17 @@ export class Reader extends Dependant implements Call, OpenCall {
 
   // ---- Sink: what the source answers -----------------------------------------------------------------------------
 
-  item(item: unknown): void {
+  item(item: unknown, result?: IteratorResult<unknown>): void {
     this.#busy = false
     if (this.#over) return
     this.#items++
     if (this.tap?.watched) this.tap.item(this, item)
     this.#wants--
     if (this.#consumer !== undefined) this.#consumer.item(item)
-    else this.#hand(item)
+    else this.#hand(item, result)
     if (this.#dropped !== undefined) this.abandon(this.#dropped)
     // An answer that came from within `pull` is followed by the loop there, not by a deeper call.
-    if (!this.#pulling) this.#pull()
+    if (this.#wants > 0 && !this.#pulling) this.#pull()
   }
 
   end(): void {
@@ -243,13 +241,15 @@ export class Reader extends Dependant implements Call, OpenCall {
 
   /** Asks for items while they are wanted, one at a time, giving way to the event loop when the turn is used up. */
   #pull(): void {
-    if (this.#busy || this.#pulling || this.#source === undefined) return
+    if (this.#busy || this.#pulling || this.#over || this.#wants === 0 || this.#source === undefined) return
+    const turn = this.#turn
+    const source = this.#source
     this.#pulling = true
-    while (this.#wants > 0 && !this.#over && !this.#busy) {
+    do {
       this.#busy = true
-      if (this.#env.turn.spend()) this.#env.turn.defer(() => this.#resume())
-      else this.#source.pull()
-    }
+      if (turn.spend()) turn.defer(() => this.#resume())
+      else source.pull()
+    } while (!this.#busy && this.#wants > 0 && !this.#over)
     this.#pulling = false
   }
 
@@ -258,22 +258,37 @@ export class Reader extends Dependant implements Call, OpenCall {
     this.#pull()
   }
 
-  /** Answers whoever waits longest; an annotation without data is not for somebody who wants bare items. */
-  #hand(item: unknown): void {
-    if (this.#bare && isResponse(item)) {
-      if (item.hasData) this.#answer({ done: false, value: item.data() })
-      else this.#wants++
+  /**
+   * Answers whoever waits longest; an annotation without data is not for somebody who wants bare items. `result` is the
+   * generator's own answer, which nobody else has, and is passed on instead of a new object.
+   */
+  #hand(item: unknown, result: IteratorResult<unknown> | undefined): void {
+    const wrapped = isResponse(item)
+    if (!this.#bare) {
+      const response = wrapped ? item : new Response(item)
+      if (result === undefined) return this.#answer({ done: false, value: response })
+      result.value = response
+      this.#answer(result)
+    } else if (!wrapped) {
+      this.#answer(result ?? { done: false, value: item })
+    } else if (item.hasData) {
+      this.#answer({ done: false, value: item.data() })
     } else {
-      this.#answer({ done: false, value: this.#bare ? item : toResponse(item) })
+      this.#wants++
     }
   }
 
   #answer(result: IteratorResult<unknown>): void {
     const resolve = this.#resolve as Waiter['resolve']
-    const next = this.#queue?.shift()
-    this.#resolve = next?.resolve
-    this.#reject = next?.reject
-    if (next !== undefined) this.#bare = next.bare
+    if (this.#queue === undefined) {
+      this.#resolve = undefined
+      this.#reject = undefined
+    } else {
+      const next = this.#queue.shift()
+      this.#resolve = next?.resolve
+      this.#reject = next?.reject
+      this.#bare = next?.bare ?? false
+    }
     resolve(result)
   }
 

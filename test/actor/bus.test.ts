@@ -1,6 +1,15 @@
 // What observers of the in-process bus see, and that nothing is made while nobody looks.
-import { type BusEvent, type Context, DistributedRuntime, memory, memoryHub, SluiceError } from 'sluice'
-import { untilQuiet } from 'sluice/testing'
+import {
+  annotate,
+  type BusEvent,
+  type Context,
+  DistributedRuntime,
+  memory,
+  memoryHub,
+  Response,
+  SluiceError,
+} from 'sluice'
+import { assertQuiet, untilQuiet } from 'sluice/testing'
 import { serveOne, settled, withRuntime, withVirtualTime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite } from '../support/suite.ts'
 
@@ -38,8 +47,8 @@ test(
     assert.ok(base.callId)
     assert.equal(events, [
       { ...base, type: 'started', request: 'ab' },
-      { ...base, type: 'item', item: 'a' },
-      { ...base, type: 'item', item: 'b' },
+      { ...base, type: 'item', item: 'a', hasData: true },
+      { ...base, type: 'item', item: 'b', hasData: true },
       { ...base, type: 'ended', ending: 'complete' },
     ])
   }),
@@ -263,3 +272,45 @@ test(
     assert.equal(seen, ['started a', 'item a', 'ended complete', 'started c', 'item c', 'ended complete'])
   }),
 )
+
+test(
+  'item events carry annotations, and tell one without data from an item; an annotation cannot pose as the endpoint',
+  withRuntime(async ({ runtime }) => {
+    const { client } = await serveOne(runtime, async function* () {
+      yield annotate('a', { id: '7', event: 'token', comments: ['slow'] })
+      yield annotate(undefined, { event: 'ping' })
+      yield undefined
+      yield new Response('b', { endpoint: 'forged' } as never)
+    })
+    const seen: unknown[] = []
+    const subscription = runtime.bus.observe('*.*.*').subscribe((event) => {
+      if (event.type !== 'item') return
+      const { endpoint, item, hasData, id, event: name, comments } = event
+      seen.push([endpoint, item, hasData, id, name, comments])
+    })
+    await client.all(1)
+    subscription.unsubscribe()
+    const endpoint = 'demo.test.generate'
+    assert.equal(seen, [
+      [endpoint, 'a', true, '7', 'token', ['slow']],
+      [endpoint, undefined, false, undefined, 'ping', undefined],
+      [endpoint, undefined, true, undefined, undefined, undefined],
+      [endpoint, 'b', true, undefined, undefined, undefined],
+    ])
+  }),
+)
+
+test('observations complete when the runtime has closed, also later ones, and nothing is left', async () => {
+  const runtime = await DistributedRuntime.create({ logger: false })
+  const seen: string[] = []
+  const observe = (name: string) =>
+    runtime.bus.observe('*.*.*').subscribe({ next: ({ type }) => seen.push(type), complete: () => seen.push(name) })
+  observe('first')
+  const { client } = await serveOne(runtime, letters)
+  await client.all('a')
+  await runtime.shutdown()
+  observe('late')
+  assert.equal(seen, ['started', 'item', 'ended', 'first', 'late'])
+  assert.is(runtime.bus.observerCount, 0)
+  assertQuiet(runtime)
+})

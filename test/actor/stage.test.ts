@@ -44,7 +44,7 @@ test(
     const { client, served } = await serveOne(runtime, stage)
     await settled()
     const seen: number[] = []
-    client.instances$.subscribe((instances) => seen.push(instances.length))
+    const subscription = client.instances$.subscribe((instances) => seen.push(instances.length))
     const stream = await client.generate('a')
     await stream.next()
     stage.fail(new Error('feed lost'))
@@ -60,6 +60,7 @@ test(
     assert.equal(stage.calls, ['initialize', 'run', 'generate a', 'dispose', 'initialize', 'run'])
     assert.equal(restarted, [{ endpoint: 'demo.test.generate', instanceId: served.instanceId, restart: 1 }])
     assert.equal(seen, [1, 0, 1])
+    subscription.unsubscribe()
     assert.is(lines.filter((line) => line.includes('run of Supervised failed: feed lost')).length, 1)
 
     assert.is(await (await client.generate('b')).first(), 'b')

@@ -1,6 +1,7 @@
 // A client beyond its calls: closing, the cold Observable, and what it makes of options.
 import { firstValueFrom, mergeMap, of, retry, switchMap, take, toArray } from 'rxjs'
 import { type Client, Context, DistributedRuntime, defineEndpoint, type SluiceError } from 'sluice'
+import { assertQuiet } from 'sluice/testing'
 import { serveOne, settled, withRuntime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite } from '../support/suite.ts'
 
@@ -334,5 +335,23 @@ test(
   withRuntime(async ({ runtime }) => {
     await rejects(runtime.endpoint('demo.test.generate').client({ signal: AbortSignal.abort() }), 'cancelled')
     assert.equal([...DistributedRuntime.kernelOf(runtime).clients], [])
+  }),
+)
+
+test(
+  'instances$ completes when its client closes, and at once on a client that is closed',
+  withRuntime(async ({ runtime }) => {
+    const { client } = await serveOne(runtime, async () => 1)
+    const other = await runtime.endpoint('demo.test.generate').client()
+    const seen: unknown[] = []
+    const watch = (from: typeof client) =>
+      from.instances$.subscribe({ next: ({ length }) => seen.push(length), complete: () => seen.push('complete') })
+    watch(client)
+    const subscription = watch(other)
+    await client.close()
+    watch(client)
+    assert.equal(seen, [1, 1, 'complete', 'complete'])
+    subscription.unsubscribe()
+    assertQuiet(runtime)
   }),
 )

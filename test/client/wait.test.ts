@@ -80,11 +80,15 @@ test(
     await env.advance(1)
     assert.equal(
       [error.code, error.name, error.message],
-      ['deadline_exceeded', 'TimeoutError', 'waited 30000 ms for an instance of demo.test.generate; there are 0'],
+      [
+        'deadline_exceeded',
+        'TimeoutError',
+        'a client of demo.test.generate waited 30000 ms for an instance of it; there are 0: serve it first, or call and serve with Promise.all',
+      ],
     )
     const many = rejects(
       client.waitForInstances({ count: 5, timeoutMs: 10 }),
-      /waited 10 ms for 5 instances of demo\.test\.generate; there are 0/,
+      /a client of demo\.test\.generate waited 10 ms for 5 instances of it; there are 0: serve it first/,
     )
     await env.advance(10)
     await many
@@ -144,11 +148,50 @@ test(
 )
 
 test(
+  'a stage that waited in vain in initialize is named, and so are endpoints that look like what it waited for',
+  withVirtualTime(async ({ runtime, env, lines }) => {
+    await runtime.endpoint('pipeline.stage2.generate').serve(item)
+    const failed = rejects<SluiceError>(
+      runtime.endpoint('pipeline.stage1.generate').serve(waitsFor('pipeline.stage2.generte')),
+      'deadline_exceeded',
+    )
+    await env.advance(30_000)
+    const hint = 'serve it first, or both with Promise.all; did you mean pipeline.stage2.generate?'
+    assert.equal(lines, [
+      `pipeline.stage1.generate waits in initialize for pipeline.stage2.generte, which nobody serves: ${hint}`,
+    ])
+    assert.is(
+      (await failed).message,
+      `pipeline.stage1.generate waited in initialize 30000 ms for an instance of pipeline.stage2.generte; there are 0: ${hint}`,
+    )
+  }),
+)
+
+for (const [what, list] of [
+  ['never answers', () => new Promise<never>(() => {})],
+  ['fails', () => Promise.reject(new Error('down'))],
+] as const) {
+  test(
+    `a discovery that ${what} when it is asked for near misses keeps no wait from its end`,
+    withVirtualTime(async ({ runtime, env }) => {
+      const client = await runtime.endpoint('demo.test.generate').client()
+      DistributedRuntime.kernelOf(runtime).plane.discovery.list = list
+      const late = rejects(client.waitForInstances({ timeoutMs: 10 }), /; there are 0: serve it first/)
+      await env.advance(110)
+      await late
+    }),
+  )
+}
+
+test(
   'the line says how many are missing',
   withVirtualTime(async ({ runtime, env, lines }) => {
     await runtime.endpoint('demo.test.generate').serve(item)
     const client = await runtime.endpoint('demo.test.generate').client()
-    const late = rejects(client.waitForInstances({ count: 3, timeoutMs: 2_500 }), /; there are 1$/)
+    const late = rejects(
+      client.waitForInstances({ count: 3, timeoutMs: 2_500 }),
+      /; there are 1: serve it first, or call and serve with Promise\.all$/,
+    )
     await env.advance(2_500)
     await late
     assert.match(lines.join(), /of which there are 1 of 3 instances/)

@@ -58,7 +58,7 @@ const hop = (endpoint: string): Hop => ({ endpoint, instanceId: `instance of ${e
 
 /** The context of a call under `parent`, and the one its handler gets. */
 function callUnder(parent: Context | undefined, endpoint = 'demo.test.inner', options: ContextOptions = {}) {
-  const call = Context.forCall(parent, 'call-1', options)
+  const call = Context.forCall(parent, { prefix: 'call', last: 0 }, options)
   const handler = call.forHandler(hop(endpoint), new Ear())
   return { call, handler }
 }
@@ -216,12 +216,13 @@ test('the reason is kept as cause, whatever it is', () => {
   }
 })
 
-test('a reason that is a cancellation is the error; any other error is only why, and never makes a kill retryable', () => {
+test('a cancellation that a context announced is passed on; any other error is only why, and never makes a kill retryable', () => {
   for (const code of ['cancelled', 'deadline_exceeded'] as const) {
-    const reason = new SluiceError(code, 'from elsewhere')
-    const context = new Context()
-    context.kill(reason)
-    assert.is(context.refusal, reason)
+    const announced = new SluiceError(code, 'from elsewhere', { origin: 'a.b.c' })
+    assert.is(killed(announced).refusal, announced)
+    const made = new SluiceError(code, 'made by hand')
+    const { refusal } = killed(made)
+    assert.equal([refusal?.code, refusal?.origin, refusal?.cause === made], ['cancelled', 'client', true])
   }
   const reason = new SluiceError('unavailable', 'refused', { retryable: true })
   const context = new Context({ signal: AbortSignal.abort(reason) })
@@ -589,7 +590,7 @@ test('a call made with another clock keeps what time remains', async () => {
   await env.advance(5_000)
   const context = new Context({ env, timeoutMs: 1_000 })
   await env.advance(400)
-  const call = Context.forCall(context, 'c', { env: systemEnv })
+  const call = Context.forCall(context, { prefix: 'c', last: 0 }, { env: systemEnv })
   const left = call.remainingMs
   assert.ok(left > 500 && left <= 600, String(left))
 })
@@ -1101,7 +1102,7 @@ test('in any tree a child never outlives a killed parent, siblings are unaffecte
           make(
             step.do === 'child'
               ? context.child(options)
-              : Context.forCall(context, 'c', options).forHandler(hop('a.b.c'), new Ear()),
+              : Context.forCall(context, { prefix: 'c', last: 0 }, options).forHandler(hop('a.b.c'), new Ear()),
             child,
           )
         } else if (step.do === 'stop') {
@@ -1157,3 +1158,21 @@ function thenableOf(then: (resolve: (value: number) => void) => void): PromiseLi
 function thrower(): never {
   throw new Error('gotcha')
 }
+
+test('options that are no object, and an env that is none, are refused with a SluiceError', () => {
+  for (const [given, text] of [
+    [null, /^the options of Context are null; they must be an object$/],
+    ['id', /^the options of Context are id; they must be an object$/],
+    [{ env: 5 }, /^env is 5; it must be an Env$/],
+    [{ env: null }, /^env is null; it must be an Env$/],
+  ] as const) {
+    for (const make of [() => new Context(given as never), () => new Context().child(given as never)]) {
+      assert.throws(make, (error: SluiceError) => error.code === 'invalid_argument' && text.test(error.message))
+    }
+  }
+})
+
+test('a sleep of a length that is none rejects, and does not throw', async () => {
+  const sleeping = new Context().sleep(-1)
+  await rejects(sleeping, 'invalid_argument')
+})

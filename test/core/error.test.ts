@@ -248,3 +248,19 @@ test('a description tells one type from another', () => {
   ]
   for (const [value, text] of cases) assert.is(describe(value), text)
 })
+
+test('an option that SluiceError does not have is refused, and so is what is no object of options', () => {
+  for (const [options, text] of [
+    [{ retriable: true }, /^SluiceError has no option retriable; it takes cause, .*, retryable$/],
+    [null, /^the options of SluiceError are null/],
+    ['gone', /^the options of SluiceError are gone/],
+  ] as const) {
+    assert.throws(
+      () => new SluiceError('internal', 'text', options as never),
+      (error: SluiceError) => error.code === 'invalid_argument' && text.test(error.message),
+    )
+  }
+  // What the runtime makes where every moment counts is not looked at, and what follows is again.
+  stackless('internal', 'text', { retriable: true } as never)
+  assert.throws(() => new SluiceError('internal', 'text', { retriable: true } as never), /no option retriable/)
+})

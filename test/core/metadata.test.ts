@@ -275,3 +275,11 @@ test('a child has what its parent had when it was made', () => {
   assert.equal(all(parent.metadata), { a: ['later'] })
   assert.equal(all(parent.detached().metadata), { a: ['later'] })
 })
+
+test('an array is no metadata: its indices would be the keys', () => {
+  assert.throws(
+    () => new Metadata(['a'] as unknown as MetadataInit),
+    /must be an object of strings and bytes, not an array/,
+  )
+  assert.throws(() => new Context({ metadata: ['a'] as never }), withCode('invalid_argument'))
+})

@@ -67,3 +67,13 @@ test('annotations of another type are refused with invalid_argument', () => {
     )
   }
 })
+
+test('an annotation of another name is refused, with the one that was meant', () => {
+  const refused = (name: string, text: RegExp) =>
+    assert.throws(
+      () => annotate(1, { [name]: 1 } as Annotations),
+      (error: SluiceError) => error.code === 'invalid_argument' && text.test(error.message),
+    )
+  refused('foo', /^annotate has no option foo; it takes id, event, comments$/)
+  refused('comment', /^annotate has no option comment; did you mean comments\?$/)
+})

@@ -1,6 +1,6 @@
 // The events and the log of a runtime: listeners and loggers that misbehave, and what never reaches the log.
-import { Context, DistributedRuntime } from 'sluice'
-import { serveOne, withRuntime } from '../support/runtime.ts'
+import { Context, DistributedRuntime, type EventEmitter, memory, memoryHub, type RuntimeEvents } from 'sluice'
+import { serveOne, settled, withRuntime } from '../support/runtime.ts'
 import { assert, rejects, suite } from '../support/suite.ts'
 
 const test = suite('runtime/events.test.ts')
@@ -72,6 +72,39 @@ test(
     assert.match(line, /context id\\u000d\\u000a\\u0000, request \\u2028request\\u009b/)
   }),
 )
+
+test('a connection that this runtime made is announced when it can carry calls, and when it cannot any more', async () => {
+  const hub = memoryHub()
+  const make = () => DistributedRuntime.create({ transport: memory({ hub, isolate: 'wire' }), logger: false })
+  const [here, there] = [await make(), await make()]
+  const seen: unknown[] = []
+  const events: EventEmitter<RuntimeEvents> = here.events
+  events.on('connection-up', ({ address }) => seen.push(['up', address]))
+  events.on('connection-down', ({ address, error }) => seen.push(['down', address, error?.code]))
+  const { client: near } = await serveOne(there, async () => 1)
+  assert.is(await near.one(1), 1)
+  const client = await here.endpoint('demo.test.generate').client()
+  for (let n = 0; n < 2; n++) await client.one(n)
+  assert.equal(seen, [['up', there.id]])
+  await there.shutdown()
+  await settled(10)
+  assert.equal(
+    seen.slice(1).map((event) => (event as unknown[]).slice(0, 2)),
+    [['down', there.id]],
+  )
+  await here.shutdown()
+  assert.is(seen.length, 2)
+})
+
+test('a connection that its own runtime closes goes down without an error', async () => {
+  const runtime = await DistributedRuntime.create({ transport: memory({ isolate: 'wire' }), logger: false })
+  const down: unknown[] = []
+  runtime.events.on('connection-down', (event) => down.push(event))
+  const { client } = await serveOne(runtime, async () => 1)
+  await client.one(1)
+  await runtime.shutdown()
+  assert.equal(down, [{ address: runtime.id }])
+})
 
 /** What is written to stderr until `end()`. */
 function capture(): { end(): string } {

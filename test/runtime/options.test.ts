@@ -78,6 +78,21 @@ for (const variable of ['SLUICE_TRANSPORT', 'SLUICE_DISCOVERY']) {
   })
 }
 
+test('SLUICE_CLUSTER that is no name is refused whatever the transport, and empty counts as unset', async () => {
+  await withVariables({ SLUICE_CLUSTER: '../x' }, async () => {
+    for (const options of [undefined, { transport: 'memory' }, { transport: 'tcp' }] as const) {
+      const error = await rejects<SluiceError>(
+        DistributedRuntime.create(options),
+        /^SLUICE_CLUSTER name "\.\.\/x" is not allowed/,
+      )
+      assert.is(error.code, 'invalid_argument')
+    }
+  })
+  for (const SLUICE_CLUSTER of ['blue', '']) {
+    await withVariables({ SLUICE_CLUSTER }, async () => (await DistributedRuntime.create()).shutdown())
+  }
+})
+
 // ---- serve ---------------------------------------------------------------------------------------------------------------------
 
 for (const [given, text] of [
@@ -88,6 +103,7 @@ for (const [given, text] of [
   [{ orphanGraceMs: '5' }, /serve option orphanGraceMs is 5; it must be an integer from 0 to 2147483647/],
   [{ gracefulShutdown: 'yes' }, /serve option gracefulShutdown is yes; it must be true or false/],
   [{ metricsLabels: { tier: 1 } }, /serve option metricsLabels is \{"tier":1\}; it must be an object of strings/],
+  [{ metricsLabels: ['gold'] }, /serve option metricsLabels is \["gold"\]; it must be an object of strings/],
   [{ metricsLabels: null }, /serve option metricsLabels is null; it must be an object of strings/],
   [{ concurency: 1 }, /serve has no option concurency; did you mean concurrency\?/],
   [{ timeoutMs: 1 }, /serve has no option timeoutMs; it takes concurrency, mailbox/],

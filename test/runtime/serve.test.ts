@@ -294,6 +294,39 @@ test(
   }),
 )
 
+test(
+  'the record is a frozen copy of what was given, whoever looks at it',
+  withRuntime(async ({ runtime }) => {
+    const payload = { ping: [1], bytes: new Uint8Array([1]), since: new Date(0), map: new Map([['a', 1]]) }
+    const labels = { tier: 'gold' }
+    const { client } = await serveOne(runtime, item, { metricsLabels: labels, healthCheckPayload: payload })
+    payload.ping.push(2)
+    labels.tier = 'tin'
+    const seen: Instance[] = []
+    client.instances$.subscribe(([instance]) => seen.push(instance as Instance)).unsubscribe()
+    const record = seen[0] as Instance & { healthCheckPayload: typeof payload }
+    assert.equal([record.healthCheckPayload.ping, record.metricsLabels], [[1], { tier: 'gold' }])
+    for (const change of [
+      () => Object.assign(record, { address: 'elsewhere' }),
+      () => record.healthCheckPayload.ping.push(3),
+      () => Object.assign(record.metricsLabels as object, { tier: 'lead' }),
+    ]) {
+      assert.throws(change, TypeError)
+    }
+  }),
+)
+
+test(
+  'a healthCheckPayload that could not cross a process boundary is refused with its path',
+  withRuntime(async ({ runtime }) => {
+    const error = await rejects<SluiceError>(
+      serveOne(runtime, item, { healthCheckPayload: { deep: [() => {}] } }),
+      /^healthCheckPayload of demo\.test\.generate at deep\[0\] is a function/,
+    )
+    assert.is(error.code, 'invalid_argument')
+  }),
+)
+
 // ---- unregister, register, drain, close --------------------------------------------------------------------------------------------
 
 test(
@@ -444,6 +477,25 @@ test(
       assert.is((await cut).code, 'unavailable')
       assert.is(env.now(), 0)
     }
+  }),
+)
+
+test(
+  'a second drain that gives less time hurries the first, and one that gives more changes nothing',
+  withVirtualTime(async ({ runtime, env }) => {
+    const { served, client } = await serveOne(runtime, (_: unknown, context: Context) =>
+      context.race(new Promise(() => {})),
+    )
+    const stream = await client.generate(1)
+    const cut = rejects<SluiceError>(stream.next(), /the call had not finished within 50 ms/)
+    const draining = served.drain({ timeoutMs: 1_000 })
+    await env.advance(100)
+    const again = [served.drain({ timeoutMs: 50 }), served.drain({ timeoutMs: 5_000 })]
+    await env.advance(49)
+    assert.is(served.load.running, 1)
+    await env.advance(1)
+    await Promise.all([cut, draining, ...again])
+    assert.is(env.now(), 150)
   }),
 )
 

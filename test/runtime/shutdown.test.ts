@@ -406,6 +406,24 @@ test(
 )
 
 test(
+  'a call from outside that finds no instance while the runtime drains is told that it is shutting down',
+  withRuntime(async ({ runtime }) => {
+    const gate = deferred()
+    const { client } = await serveOne(runtime, () => gate.promise)
+    const open = client.one(1)
+    const closing = runtime.shutdown()
+    const error = await rejects<SluiceError>(client.one(2), /no instance of .+: the runtime is shutting down$/)
+    assert.equal([error.code, error.retryable, error.endpoint], ['unavailable', true, client.endpoint])
+    gate.resolve()
+    await Promise.all([open, closing])
+    for (const call of [() => client.one(3), () => runtime.endpoint(client.endpoint).client()]) {
+      const after = await rejects<SluiceError>(call, /the runtime is closed/)
+      assert.equal([after.code, after.retryable, after.endpoint], ['unavailable', true, client.endpoint])
+    }
+  }),
+)
+
+test(
   'after the close generate, serve, client and waits are refused with unavailable',
   withRuntime(async ({ runtime }) => {
     const { client, served } = await serveOne(runtime, async () => 1)

@@ -456,5 +456,5 @@ story(test, 'after a shutdown every call is refused and nothing is left', {}, as
   const { client } = await threeHops(world, () => upTo(1))
   await world.shutdown()
   const error = await fails(client.generate('go', { context: new Context() }), 'unavailable')
-  assert.is(error.retryable, false)
+  assert.is(error.retryable, true)
 })

@@ -56,14 +56,8 @@ export function played({ env = new VirtualEnv(), parent, accepted = true }: Play
     droppedStreams(() => {}),
     (run) => env.turn.defer(run),
   )
-  const reader = new Reader({
-    env,
-    endpoint: 'demo.test.generate',
-    request: 'request',
-    context: Context.forCall(parent, 'call-1', { env }),
-    prefetch: 1,
-    openCalls,
-  })
+  const context = Context.forCall(parent, { prefix: 'call', last: 0 }, { env })
+  const reader = new Reader({ env, endpoint: 'demo.test.generate', openCalls }, 'request', context, 1)
   reader.instanceId = 'i1'
   reader.tap = tap
   reader.load = load

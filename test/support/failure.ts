@@ -4,7 +4,7 @@ import { inspect, types } from 'node:util'
 import { compare } from 'uvu/diff'
 
 /** Frames that are below every test and say nothing about it. */
-const HARNESS = /test\/support\/(suite|failure)\.ts|node_modules\/uvu\//
+const HARNESS = /test\/support\/(suite|failure|run)\.ts|node_modules\/uvu\//
 
 /** Turns anything thrown into an Error. */
 export function asError(reason: unknown): Error {

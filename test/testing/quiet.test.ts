@@ -1,5 +1,5 @@
 // assertQuiet: what it finds, and how it says so.
-import type { Context } from 'sluice'
+import type { Context, DistributedRuntime, Served } from 'sluice'
 import { assertQuiet, untilQuiet } from 'sluice/testing'
 import { serveOne, settled, withRuntime, withVirtualTime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
@@ -108,14 +108,103 @@ test(
 )
 
 test(
-  'observers of the bus are counted',
-  withRuntime(async ({ runtime }) => {
-    const subscriptions = [1, 2].map(() => runtime.bus.observe('*.*.*').subscribe())
-    assert.match(
+  'observers of the bus and subscriptions to instances$ are listed with what they watch, and for how long',
+  withVirtualTime(async ({ runtime, env }) => {
+    const client = await runtime.endpoint('demo.test.nobody').client()
+    const subscriptions = [runtime.bus.observe('*.*.*').subscribe()]
+    await env.advance(20)
+    subscriptions.push(runtime.bus.observe('demo.*.*').subscribe(), client.instances$.subscribe())
+    await env.advance(5)
+    assert.is(
       complaint(() => assertQuiet(runtime)),
-      /\n {2}2 observers of the bus$/,
+      [
+        'the runtime is not quiet; left are:',
+        '  subscription to instances$ of demo.test.nobody for 5 ms',
+        '  observer of the bus for *.*.* for 25 ms',
+        '  observer of the bus for demo.*.* for 5 ms',
+      ].join('\n'),
     )
     for (const subscription of subscriptions) subscription.unsubscribe()
+  }),
+)
+
+for (const [what, close] of [
+  ['endpoint', (served: Served) => served.close()],
+  ['runtime', (_: Served, runtime: DistributedRuntime) => runtime.shutdown({ timeoutMs: 0 })],
+] as const) {
+  test(
+    `an orphan is listed after its ${what} was closed, until it has really ended`,
+    withVirtualTime(async ({ runtime, env }) => {
+      const gate = deferred()
+      const { client, served } = await serveOne(runtime, () => gate.promise, { orphanGraceMs: 10 })
+      const cut = rejects(client.one(1), 'unavailable')
+      const closed = close(served, runtime)
+      await env.advance(30)
+      await Promise.all([closed, cut])
+      assert.match(
+        complaint(() => assertQuiet(runtime)),
+        /left are:\n {2}live handler of demo\.test\.generate \(context .+, killed\) for 30 ms$/,
+      )
+      gate.resolve()
+      await settled()
+      assertQuiet(runtime)
+    }),
+  )
+}
+
+test(
+  'a stream that can be read after its client was closed is listed until it has been',
+  withVirtualTime(async ({ runtime, env }) => {
+    const { client } = await serveOne(runtime, async () => 'unread')
+    const stream = await client.generate(1)
+    await stream.closed
+    await client.close()
+    await env.advance(5)
+    assert.match(
+      complaint(() => assertQuiet(runtime)),
+      /left are:\n {2}open stream of demo\.test\.generate \(context .+\) for 5 ms$/,
+    )
+    assert.equal(await stream.toArray(), ['unread'])
+    assertQuiet(runtime)
+  }),
+)
+
+test(
+  'an initialize that hangs is listed with its endpoint and for how long, also while a stage is restarted',
+  withVirtualTime(async ({ runtime, env }) => {
+    const gates = [deferred(), deferred()]
+    const rest = [...gates]
+    let fail: (error: Error) => void = () => {}
+    const serving = runtime.endpoint('demo.test.generate').serve({
+      initialize: () => rest.shift()?.promise,
+      generate: async () => 1,
+      run: () =>
+        new Promise<void>((_, reject) => {
+          fail = reject
+        }),
+    })
+    await env.advance(12)
+    const text = 'the runtime is not quiet; left are:\n  initialize of demo.test.generate for 12 ms'
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      text,
+    )
+    gates[0]?.resolve()
+    const served = await serving
+    await settled()
+    assertQuiet(runtime)
+    fail(new Error('down'))
+    await env.advance(112)
+    // The endpoint is gone, and its initialize is not.
+    const closed = served.close()
+    await env.advance(5_000)
+    await closed
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      text.replace('12', '5012'),
+    )
+    gates[1]?.resolve()
+    await settled()
   }),
 )
 

@@ -1,15 +1,8 @@
 // The memory transport: by reference, or copied as a process boundary would copy.
 import { inspect } from 'node:util'
-import {
-  annotate,
-  type Context,
-  DistributedRuntime,
-  type MemoryOptions,
-  memory,
-  memoryHub,
-  type SluiceError,
-} from 'sluice'
+import { annotate, Context, DistributedRuntime, type MemoryOptions, memory, memoryHub, SluiceError } from 'sluice'
 import { untilQuiet } from 'sluice/testing'
+import type { Call } from '../../src/core/call.ts'
 import { serveOne, settled, withRuntime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite } from '../support/suite.ts'
 
@@ -351,3 +344,52 @@ test('calls between runtimes of a hub are copied if the caller says so', async (
     await runtime.shutdown()
   }
 })
+
+test(
+  'an error arrives with a copy of its details and without its cause, thrown by a handler or refused by a dispatch',
+  withRuntime(
+    async ({ runtime }) => {
+      const details = { path: ['a'] }
+      const { client } = await serveOne(runtime, (what: string): never => {
+        const shown = what === 'plain' ? details : { broken: () => {} }
+        throw new SluiceError('aborted', what, { details: shown, cause: new Error('inside') })
+      })
+      const error = await rejects<SluiceError>(client.one('plain'), 'aborted')
+      assert.equal([error.message, error.details, error.cause], ['plain', details, undefined])
+      assert.is.not(error.details, details)
+      assert.is((await rejects<SluiceError>(client.one('broken'), 'aborted')).details, undefined)
+      const [endpoint, instanceId] = ['demo.test.generate', client.instanceIds()[0]]
+      assert.equal([error.endpoint, error.instanceId, error.hops], [endpoint, instanceId, [endpoint]])
+    },
+    { transport: memory(CLONE) },
+  ),
+)
+
+for (const later of [false, true]) {
+  test(`a refusal ${later ? 'that comes later' : 'at once'} is copied as well`, async () => {
+    const details = { path: ['a'] }
+    const refusal = new SluiceError('unavailable', 'full', { details, cause: new Error('inside'), retryable: true })
+    const dispatch = memory(CLONE).isolated(() => {
+      if (later) return Promise.reject(refusal)
+      throw refusal
+    })
+    const call = { request: 1, endpoint: 'demo.test.generate', context: new Context() } as unknown as Call
+    const error = await rejects<SluiceError>(async () => dispatch(call), 'unavailable')
+    assert.equal([error.message, error.retryable, error.details, error.cause], ['full', true, details, undefined])
+    assert.is.not(error.details, details)
+  })
+}
+
+test(
+  'whoever is cancelled before the dispatch keeps the cause, for it never crossed',
+  withRuntime(
+    async ({ runtime }) => {
+      const { client } = await serveOne(runtime, async () => 1)
+      const reason = new Error('mine')
+      const context = new Context()
+      context.kill(reason)
+      assert.is((await rejects<SluiceError>(client.one(1, { context }), 'cancelled')).cause, reason)
+    },
+    { transport: memory(CLONE) },
+  ),
+)

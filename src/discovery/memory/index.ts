@@ -29,7 +29,7 @@ export class MemoryDiscovery implements Discovery {
   register(given: Instance): Promise<Lease> {
     const { instanceId } = given
     // A copy, so that every registration is another one, also of the same object.
-    const instance = { ...given }
+    const instance = Object.freeze({ ...given })
     this.#records.set(instanceId, instance)
     this.#report({ type: 'added', instance }, instance)
     const lease: Lease = {

@@ -3,7 +3,7 @@
  * copy them with `isolate: 'clone'`.
  */
 import type { Call, Dispatch, Ending } from '../../core/call.ts'
-import type { SluiceError } from '../../core/error.ts'
+import { isSluiceError, type SluiceError, stackless } from '../../core/error.ts'
 import { integer, type OptionTable, readOptions } from '../../core/options.ts'
 import { copyItem, copyValue } from '../../wire/value.ts'
 import type { Transport } from '../transport.ts'
@@ -14,7 +14,8 @@ export interface MemoryOptions {
   /** Where runtimes find each other. @default a hub of the runtime's own */
   readonly hub?: MemoryHub
   /**
-   * `none`: requests and items go by reference. `clone`: each is copied, and refused if it could not cross a process.
+   * `none`: requests and items go by reference. `clone`: each is copied, and refused if it could not cross a process;
+   * errors arrive without their cause.
    * `wire`: calls go through sessions, frames and codec, as between processes. @default 'none'
    */
   readonly isolate?: 'none' | 'clone' | 'wire'
@@ -59,10 +60,20 @@ export class MemoryTransport {
     return new PipeTransport(this.hub.doors, address, this.#pipes)
   }
 
-  /** @internal A dispatch whose requests and items are isolated as this transport says. */
+  /** @internal A dispatch whose requests, items and errors are isolated as this transport says. */
   isolated(dispatch: Dispatch): Dispatch {
     if (this.isolate === 'none') return dispatch
-    return (call) => dispatch(new CopiedCall(call))
+    return (call) => {
+      const refused = (thrown: unknown): never => {
+        throw isSluiceError(thrown) && thrown !== call.context.refusal ? copyError(thrown) : thrown
+      }
+      try {
+        const source = dispatch(new CopiedCall(call))
+        return source instanceof Promise ? source.catch(refused) : source
+      } catch (thrown) {
+        return refused(thrown)
+      }
+    }
   }
 }
 
@@ -73,7 +84,7 @@ export function memory(options?: MemoryOptions): MemoryTransport {
   return new MemoryTransport(options)
 }
 
-/** A call whose request and items are copies. */
+/** A call whose request, items and error are copies. */
 class CopiedCall implements Call {
   readonly #call: Call
   readonly request: unknown
@@ -110,10 +121,33 @@ class CopiedCall implements Call {
   }
 
   fail(error: SluiceError): void {
-    this.#call.fail(error)
+    this.#call.fail(copyError(error))
   }
 
   closed(ending: Ending, items: number): void {
     this.#call.closed(ending, items)
+  }
+}
+
+/** An error as it arrives from another process: its details are a copy, if they can cross, and its cause stays behind. */
+function copyError({
+  code,
+  message,
+  details,
+  retryable,
+  endpoint,
+  instanceId,
+  hops,
+  origin,
+}: SluiceError): SluiceError {
+  const passed = details === undefined ? undefined : copyDetails(details)
+  return stackless(code, message, { details: passed, retryable, endpoint, instanceId, hops, origin })
+}
+
+function copyDetails(details: unknown): unknown {
+  try {
+    return copyValue(details, 'internal', 'details')
+  } catch {
+    return undefined
   }
 }
