@@ -10,7 +10,8 @@
  * has ended, and its slot is free, only when the handler's own end has been seen.
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
-import { type Context, Dependant, type Hop } from '../core/context.ts'
+import type { Context, Hop } from '../core/context.ts'
+import { Dependant } from '../core/dependant.ts'
 import type { Timer } from '../core/env.ts'
 import { describe, isSluiceError, type SluiceError, thrownBy, type Where } from '../core/error.ts'
 import { handlerChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'

@@ -7,37 +7,21 @@
  *     live ──stop──► stopped ──kill──► killed
  *       └───────────kill──────────────────┘         live, stopped ──the handler ended──► ended
  */
+import { type ContextOptions, checkId, checkNames, checkSignal } from './context-options.ts'
+import { Dependant } from './dependant.ts'
 import { type Env, systemEnv, type Timer } from './env.ts'
 import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { follow, unfollow, whenSettled } from './follow.ts'
-import { Entry, List } from './list.ts'
-import { Metadata, type MetadataInit } from './metadata.ts'
-import { unknownOption } from './options.ts'
+import { List } from './list.ts'
+import { Metadata } from './metadata.ts'
+import { Deferred, Waiter } from './waiter.ts'
 
-/** Something that hears when the context it hangs on is stopped or killed. */
-export abstract class Dependant extends Entry {
-  /** @internal */
-  abstract onStop(error: SluiceError): void
-  /** @internal */
-  abstract onKill(error: SluiceError): void
-}
+export type { ContextOptions } from './context-options.ts'
 
 /** One step of the way a request has taken: the endpoint and the instance of it that handles the call. */
 export interface Hop {
   readonly endpoint: string
   readonly instanceId: string
-}
-
-export interface ContextOptions {
-  /** Names the request on every hop. @default a random id */
-  readonly id?: string
-  readonly metadata?: MetadataInit
-  /** Kills the context when it aborts. */
-  readonly signal?: AbortSignal | undefined
-  /** Kills the context with `deadline_exceeded` after so many milliseconds. */
-  readonly timeoutMs?: number | undefined
-  /** Clock and timers. @default the system's */
-  readonly env?: Env
 }
 
 const ABORTS: ReadonlySet<string> = new Set(['cancelled', 'deadline_exceeded'])
@@ -573,22 +557,6 @@ export interface RemoteContext {
   readonly env: Env
 }
 
-/** Numbers the calls of a runtime; the id of a call is made of it when somebody asks. */
-export interface CallNumber {
-  readonly prefix: string
-  last: number
-}
-
-/** What a call from another process brings along. */
-export interface RemoteContext {
-  readonly id: string
-  readonly callId: string
-  readonly path: readonly Hop[]
-  readonly metadata: Metadata
-  readonly timeoutMs: number | undefined
-  readonly env: Env
-}
-
 const NO_OPTIONS: ContextOptions = {}
 /** The constructor with its inner parameters: one after the other, since an object per context would cost every call two. */
 const Inheriting = Context as unknown as new (
@@ -599,72 +567,3 @@ const Inheriting = Context as unknown as new (
   hop?: Hop,
   path?: readonly Hop[],
 ) => Context
-
-/** A promise that its context interrupts. */
-class Waiter<T> extends Dependant {
-  readonly promise: Promise<T>
-  resolve!: (value: T | PromiseLike<T>) => void
-  reject!: (error: unknown) => void
-  cleanup: (() => void) | undefined
-  #settled = false
-  readonly #context: Context
-
-  constructor(context: Context) {
-    super()
-    this.#context = context
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.resolve = resolve as (value: T | PromiseLike<T>) => void
-      this.reject = reject
-    })
-  }
-
-  get isSettled(): boolean {
-    return this.#settled
-  }
-
-  settle(how: () => void): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#context.remove(this as Waiter<unknown>)
-    this.cleanup?.()
-    how()
-  }
-
-  onStop(error: SluiceError): void {
-    this.settle(() => this.reject(error))
-  }
-
-  onKill(error: SluiceError): void {
-    this.settle(() => this.reject(error))
-  }
-}
-
-class Deferred {
-  resolve!: () => void
-  readonly promise: Promise<void> = new Promise((resolve) => {
-    this.resolve = resolve
-  })
-}
-
-function checkSignal(signal: unknown): AbortSignal {
-  if (signal instanceof AbortSignal) return signal
-  throw new SluiceError('invalid_argument', `signal is ${describe(signal)}; it must be an AbortSignal`)
-}
-
-const NAMES: readonly string[] = ['id', 'metadata', 'signal', 'timeoutMs', 'env'] satisfies (keyof ContextOptions)[]
-
-function checkNames(options: ContextOptions): void {
-  if (options === null || typeof options !== 'object') {
-    throw new SluiceError('invalid_argument', `the options of Context are ${describe(options)}; they must be an object`)
-  }
-  const { env } = options
-  if (env !== undefined && typeof (env as Env | null)?.timer !== 'function') {
-    throw new SluiceError('invalid_argument', `env is ${describe(env)}; it must be an Env`)
-  }
-  for (const name in options) if (!NAMES.includes(name)) throw unknownOption('Context', name, NAMES)
-}
-
-function checkId(id: unknown): string | undefined {
-  if (id === undefined || (typeof id === 'string' && id !== '' && id.length <= 256)) return id
-  throw new SluiceError('invalid_argument', `context id is ${describe(id)}; it must be a string of 1 to 256 characters`)
-}

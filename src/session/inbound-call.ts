@@ -3,7 +3,8 @@
  * encodes each item at its yield, straight into what is sent.
  */
 import type { Call, Ending, Source } from '../core/call.ts'
-import { type Context, Dependant } from '../core/context.ts'
+import type { Context } from '../core/context.ts'
+import { Dependant } from '../core/dependant.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import { type Credit, SendCredit } from '../stream/credit.ts'
 import type { Frame } from '../wire/frame.ts'

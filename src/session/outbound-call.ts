@@ -6,7 +6,7 @@
  *        └──reject──► over
  */
 import type { Call, Ending, Source } from '../core/call.ts'
-import { Dependant } from '../core/context.ts'
+import { Dependant } from '../core/dependant.ts'
 import { SluiceError } from '../core/error.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
 import { decodeValues } from '../wire/decode.ts'

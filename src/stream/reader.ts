@@ -6,7 +6,8 @@
  *     opening ──accepted──► open ──end, fail, kill, leave──► over         the handler's own end is heard as `closed`
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
-import { type Context, Dependant } from '../core/context.ts'
+import type { Context } from '../core/context.ts'
+import { Dependant } from '../core/dependant.ts'
 import type { Env, Turn } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import { isResponse, Response } from '../core/response.ts'
