@@ -8,7 +8,7 @@
  *        └ draining: unavailable (retryable), except calls made under a call this runtime has accepted
  */
 import type { Call, Source, Tap } from '../core/call.ts'
-import type { Context, Hop } from '../core/context.ts'
+import { type Context, type Hop, MAX_HOPS } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError, stackless, type Where } from '../core/error.ts'
 import { List } from '../core/list.ts'
@@ -16,9 +16,6 @@ import { isResponse, Response, toResponse } from '../core/response.ts'
 import { check, type StandardSchema } from '../core/schema.ts'
 import { type BoundHandler, UNBOUND_HINT } from './handler.ts'
 import { Run, type RunHost } from './run.ts'
-
-/** Endpoints one request may pass; a request that goes in a circle ends here. */
-export const MAX_HOPS = 64
 
 export interface ActorOptions {
   readonly concurrency: number

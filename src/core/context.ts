@@ -24,6 +24,9 @@ export interface Hop {
   readonly instanceId: string
 }
 
+/** Endpoints one request may pass; a request that goes in a circle ends here. */
+export const MAX_HOPS = 64
+
 const ABORTS: ReadonlySet<string> = new Set(['cancelled', 'deadline_exceeded'])
 
 const LIVE = 0

@@ -54,11 +54,6 @@ export class OutboundCall extends Dependant implements Source {
     call.context.add(this)
   }
 
-  /** True until the other side has said whether it takes the call. */
-  get isOpening(): boolean {
-    return this.#state === 'opening'
-  }
-
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {

@@ -98,34 +98,42 @@ export class Session implements OutboundHost, InboundHost {
     return this.#state === 'closed'
   }
 
-  /** Calls under way in either direction. */
-  get calls(): number {
-    return this.#outbound.size + this.#inbound.size
-  }
-
-  /** Makes a call. @throws SluiceError `invalid_argument` or `resource_exhausted` for the request, before anything is sent. */
+  /**
+   * Makes a call.
+   * @throws SluiceError `invalid_argument` or `resource_exhausted` for the request; `unavailable`, retryable, if the session
+   * has ended. Nothing was sent then.
+   */
   dispatch(call: Call): Promise<Source> {
     const { context, endpoint, instanceId } = call
+    if (this.#state === 'closed') {
+      const message = `the connection to ${this.#connection.remote} has ended`
+      throw stackless('unavailable', message, { endpoint, instanceId, retryable: true })
+    }
     const rules = {
       code: 'invalid_argument',
       what: `request of ${endpoint}`,
       maxBytes: this.#peer.maxItemBytes,
     } as const
     const request = encodeValue(call.request, rules)
-    const window = new ReceiveWindow(this.#window, call.prefetch === undefined ? undefined : call.prefetch)
+    const window = new ReceiveWindow(this.#window, call.prefetch)
     const stream = this.#nextStream
     this.#nextStream += 2
     const outbound = new OutboundCall(this, stream, call, window)
     this.#outbound.set(stream, outbound)
     if (this.#outbound.size === 1) this.#connection.keepAlive(true)
     const remainingMs = context.remainingMs === Number.POSITIVE_INFINITY ? undefined : context.remainingMs
-    this.#send({
-      kind: 'open',
-      ...{ stream, instanceId, endpoint, contextId: context.id, callId: context.callId ?? '' },
-      ...{ hops: context.path, metadata: context.metadata, remainingMs },
-      ...window.size,
-      ...{ request, ended: true },
-    })
+    try {
+      this.#send({
+        kind: 'open',
+        ...{ stream, instanceId, endpoint, contextId: context.id, callId: context.callId ?? '' },
+        ...{ hops: context.path, metadata: context.metadata, remainingMs },
+        ...window.size,
+        ...{ request, ended: true },
+      })
+    } catch (thrown) {
+      // Larger than the peer takes: nothing of it was sent, and the other side will never answer.
+      outbound.onReject(SluiceError.from(thrown))
+    }
     return outbound.accepted
   }
 
@@ -170,10 +178,6 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   // ---- InboundHost -----------------------------------------------------------------------------------------------
-
-  get isWritable(): boolean {
-    return this.#connection.isWritable && this.#state !== 'closed'
-  }
 
   sendItem(stream: number, seq: number, item: unknown): number {
     return this.#connection.sendItem(stream, seq, item)

@@ -7,6 +7,8 @@ import type { EndpointId } from '../core/endpoint-id.ts'
 import type { SluiceError } from '../core/error.ts'
 import type { Metadata } from '../core/metadata.ts'
 
+export { MAX_HOPS } from '../core/context.ts'
+
 /** The first field of a hello. */
 export const MAGIC = 'sluice'
 export const PROTOCOL_VERSION = 1
@@ -21,8 +23,6 @@ export const MAX_FRAME_BYTES: number = MAX_ITEM_BYTES + 64 * 1024
 export const MAX_STREAMS = 1_000
 /** The highest number of a stream, and the most that credit may add up to. */
 export const MAX_INT32: number = 2 ** 31 - 1
-/** The way of a request. */
-export const MAX_HOPS = 64
 /** How far containers may nest within a frame: the frame, a list of it, a record, and a value within. */
 export const MAX_FRAME_DEPTH = 68
 /** Of an error, in UTF-8. */
