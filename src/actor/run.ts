@@ -47,12 +47,13 @@ export class Run extends Dependant implements Source {
   since: number
   state: 'waiting' | 'running' | 'ended' = 'waiting'
   readonly #host: RunHost
+  readonly #tap: Tap
   readonly #request: unknown
   #iterator: AsyncIterator<unknown> | undefined
   #items: unknown[] | undefined
   #yields = 0
   #stepping = false
-  /** A generator of the language, whose answers are its own and whose items need nothing done to them. */
+  /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
   #isPlain = false
   #runsAhead = false
   #wanted = false
@@ -64,6 +65,7 @@ export class Run extends Dependant implements Source {
   constructor(host: RunHost, call: Call, request: unknown, now: number) {
     super()
     this.#host = host
+    this.#tap = host.tap
     this.call = call
     this.#request = request
     this.since = now
@@ -78,7 +80,7 @@ export class Run extends Dependant implements Source {
     this.state = 'running'
     this.since = now
     this.#trace = traceStart(handlerChannel, this.call)
-    if (this.#host.tap.watched) this.#host.tap.started(this.call)
+    if (this.#tap.watched) this.#tap.started(this.call)
     let result: unknown
     try {
       result = this.#host.invoke(this.#request, this.context)
@@ -91,8 +93,17 @@ export class Run extends Dependant implements Source {
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.#items !== undefined && this.#items.length > 0) {
-      this.call.item(this.#items.shift())
+    if (this.#isPlain && this.#items === undefined) {
+      this.#wanted = true
+      if (this.#stepping) return
+      this.#stepping = true
+      const next = (this.#iterator as AsyncIterator<unknown>).next()
+      void next.then(this.#stepped, this.#threw)
+    } else if (this.#items !== undefined) {
+      const [item] = this.#items
+      if (this.#items.length === 1) this.#items = undefined
+      else this.#items.shift()
+      this.call.item(item)
       this.#runAhead()
     } else if (this.state !== 'ended') {
       this.#wanted = true
@@ -117,6 +128,7 @@ export class Run extends Dependant implements Source {
   onKill(error: SluiceError): void {
     if (this.state === 'ended') return
     this.#killed = true
+    this.#isPlain = false
     this.#items = undefined
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
     if (!this.call.context.isKilled) this.call.fail(error)
@@ -136,9 +148,9 @@ export class Run extends Dependant implements Source {
       if (this.#iterator !== undefined) {
         const { pack, prefetch = 1 } = this.call
         const isGenerator = this.#iterator.next === AsyncGeneratorPrototype.next
+        if (this.#killed) return this.#unwind(this.#iterator, 0)
         this.#isPlain = isGenerator && pack === undefined && prefetch === 1 && this.#host.checkItem === undefined
-        if (this.#killed) this.#unwind(this.#iterator, 0)
-        else this.#step()
+        this.#step()
       } else if (isThenable(result)) {
         // A thenable that is no promise may answer twice; what `resolve` makes of it answers once.
         Promise.resolve(result).then((settled) => this.#judge(settled), this.#threw)
@@ -164,7 +176,7 @@ export class Run extends Dependant implements Source {
     this.#stepping = true
     try {
       const next = iterator.next()
-      if (this.#isPlain || next instanceof Promise) void next.then(this.#stepped, this.#threw)
+      if (next instanceof Promise) void next.then(this.#stepped, this.#threw)
       else if (isThenable(next)) Promise.resolve(next).then(this.#stepped, this.#threw)
       else this.#stepped(next)
     } catch (thrown) {
@@ -174,14 +186,14 @@ export class Run extends Dependant implements Source {
 
   readonly #stepped = (result: IteratorResult<unknown>): void => {
     this.#stepping = false
-    if (this.state === 'ended') return
-    if (this.#isPlain && this.#wanted && !this.#killed && !result.done && !this.#host.tap.watched) {
+    if (this.#isPlain && this.#wanted && !result.done && !this.#tap.watched) {
       // The way of nearly every item: nothing to check, to copy or to show on the bus.
       this.#wanted = false
       this.#yields++
       this.call.item(result.value, result)
       return
     }
+    if (this.state === 'ended') return
     let done: boolean | undefined
     let value: unknown
     try {
@@ -251,7 +263,7 @@ export class Run extends Dependant implements Source {
   }
 
   #yielded(yielded: unknown): void {
-    if (this.#host.tap.watched) this.#host.tap.item(this.call, yielded)
+    if (this.#tap.watched) this.#tap.item(this.call, yielded)
     let item = yielded
     if (this.call.pack !== undefined) {
       try {
@@ -327,6 +339,7 @@ export class Run extends Dependant implements Source {
     const error = why ?? this.#error
     const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
+    this.#isPlain = false
     this.#error = error
     this.#orphan?.cancel()
     // Not there yet if the caller was killed at the very moment the handler's context was made.
@@ -338,7 +351,7 @@ export class Run extends Dependant implements Source {
       else this.call.end()
     }
     if (started) {
-      if (this.#host.tap.watched) this.#host.tap.ended(this.call, ending, error)
+      if (this.#tap.watched) this.#tap.ended(this.call, ending, error)
       if (this.#trace !== undefined) traceEnd(handlerChannel, this.#trace, ending, error)
       this.#host.ended(this)
     }

@@ -36,8 +36,10 @@ export interface Env {
 
 /** Items and calls after which a pull waits for the next turn of the event loop. */
 const TURN_ITEMS = 2048
-/** Milliseconds after which a pull waits for the next turn; looked at every 16 items. */
+/** Milliseconds after which a pull waits for the next turn. */
 const TURN_MS = 10
+/** Items and calls between two looks at the clock. */
+const LOOK_EVERY = 16
 
 /**
  * Counts the items and calls of one turn of the event loop. Promise jobs never end a turn: a stream whose generator is
@@ -47,12 +49,15 @@ export class Turn {
   readonly #now: () => number
   readonly #immediate: (run: () => void) => void
   #spent = 0
+  /** How much may be spent before the next look: one comparison is all that most items cost. */
+  #lookAt = 1
   #since = 0
   #armed = false
   #waiting: (() => void)[] = []
   readonly #reset = () => {
     this.#armed = false
     this.#spent = 0
+    this.#lookAt = 1
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []
@@ -85,12 +90,18 @@ export class Turn {
 
   /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */
   spend(): boolean {
-    if (!this.#armed) this.begin()
-    const spent = ++this.#spent
-    if (spent >= TURN_ITEMS) return true
-    if ((spent & 15) !== 0 || this.#now() - this.#since < TURN_MS) return false
-    this.#spent = TURN_ITEMS
-    return true
+    return ++this.#spent >= this.#lookAt && this.#isUsedUp()
+  }
+
+  #isUsedUp(): boolean {
+    this.begin()
+    if (this.#spent >= LOOK_EVERY && (this.#spent >= TURN_ITEMS || this.#now() - this.#since >= TURN_MS)) {
+      this.#spent = TURN_ITEMS
+      this.#lookAt = 0
+      return true
+    }
+    this.#lookAt = this.#spent - (this.#spent % LOOK_EVERY) + LOOK_EVERY
+    return false
   }
 
   /** Runs `run` at the beginning of the next turn. */

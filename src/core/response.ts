@@ -52,13 +52,20 @@ export class Response<Item = unknown> {
   }
 
   /** @internal */
-  static is(value: unknown): value is Response {
-    return typeof value === 'object' && value !== null && #data in value
+  static is(value: object): value is Response {
+    return #data in value
   }
 }
 
-/** Whether a handler yielded a response; unlike `instanceof`, no value can make this throw. */
-export const isResponse: (value: unknown) => value is Response = Response.is
+/** Whether a handler yielded a response. `instanceof` is only the quick way to tell what is none. */
+export function isResponse(value: unknown): value is Response {
+  try {
+    return value instanceof Response && Response.is(value)
+  } catch {
+    // A proxy that throws when asked for its prototype.
+    return false
+  }
+}
 
 /** What a caller receives of what a handler yields. */
 export type Data<Yielded> = Yielded extends Response<infer Item> ? Item : Yielded

@@ -40,11 +40,8 @@ export interface Load {
   open: number
 }
 
-interface Waiter {
-  readonly resolve: (result: IteratorResult<unknown>) => void
-  readonly reject: (error: unknown) => void
-  readonly bare: boolean
-}
+/** Answers a `next()`; given a rejected promise, it rejects. Keeping the other function as well would cost every item. */
+type Resolve = (result: IteratorResult<unknown> | Promise<never>) => void
 
 const DONE: IteratorResult<never> = { done: true, value: undefined }
 
@@ -60,16 +57,15 @@ export class Reader extends Dependant implements Call, OpenCall {
   load: Load | undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
   tap: Tap | undefined
+  /** Whether `read` answers with items instead of responses. */
+  bare = false
   readonly #turn: Turn
   readonly #openCalls: OpenCalls
   #source: Source | undefined
   #consumer: Consumer | undefined
-  /** Who waits for the next item; those behind are queued. Fields, because there is hardly ever more than one. */
-  #resolve: Waiter['resolve'] | undefined
-  #reject: Waiter['reject'] | undefined
-  #bare = false
-  #queue: Waiter[] | undefined
-  #wants = 0
+  /** Who waits for the next item; those behind are queued. A field, because there is hardly ever more than one. */
+  #resolve: Resolve | undefined
+  #queue: Resolve[] | undefined
   /** A pull is unanswered, or waits for the next turn. */
   #busy = false
   #pulling = false
@@ -134,25 +130,33 @@ export class Reader extends Dependant implements Call, OpenCall {
   }
 
   /** The next item, as `for await` has it. Several calls without awaiting are answered in order. */
-  read(bare: boolean): Promise<IteratorResult<unknown>> {
-    if (this.#over) {
-      const error = this.#error
-      if (error === undefined) return Promise.resolve(DONE)
-      this.#error = undefined
-      return Promise.reject(error)
-    }
-    const promise = new Promise<IteratorResult<unknown>>(capture)
+  read(): Promise<IteratorResult<unknown>> {
+    if (this.#over) return this.#afterwards()
+    return new Promise((resolve) => {
+      const source = this.#source
+      if (this.#resolve !== undefined || this.#busy || source === undefined) return this.#wait(resolve)
+      this.#resolve = resolve
+      this.#busy = true
+      if (this.#turn.spend()) this.#giveWay()
+      else source.pull()
+    })
+  }
+
+  #wait(resolve: Resolve): void {
     if (this.#resolve === undefined) {
-      this.#resolve = captured.resolve
-      this.#reject = captured.reject
-      this.#bare = bare
+      this.#resolve = resolve
     } else {
       this.#queue ??= []
-      this.#queue.push({ resolve: captured.resolve, reject: captured.reject, bare })
+      this.#queue.push(resolve)
     }
-    this.#wants++
     this.#pull()
-    return promise
+  }
+
+  #afterwards(): Promise<IteratorResult<unknown>> {
+    const error = this.#error
+    if (error === undefined) return Promise.resolve(DONE)
+    this.#error = undefined
+    return Promise.reject(error)
   }
 
   /** Pushes everything there is to `consumer`, which may leave at any item. */
@@ -165,7 +169,6 @@ export class Reader extends Dependant implements Call, OpenCall {
       return
     }
     this.#consumer = consumer
-    this.#wants = Number.POSITIVE_INFINITY
     this.#pull()
   }
 
@@ -198,12 +201,10 @@ export class Reader extends Dependant implements Call, OpenCall {
     if (this.#over) return
     this.#items++
     if (this.tap?.watched) this.tap.item(this, item)
-    this.#wants--
-    if (this.#consumer !== undefined) this.#consumer.item(item)
-    else this.#hand(item, result)
+    if (this.#consumer === undefined) this.#hand(item, result)
+    else this.#consumer.item(item)
     if (this.#dropped !== undefined) this.abandon(this.#dropped)
-    // An answer that came from within `pull` is followed by the loop there, not by a deeper call.
-    if (this.#wants > 0 && !this.#pulling) this.#pull()
+    if (this.#isWaitedFor) this.#pull()
   }
 
   end(): void {
@@ -240,23 +241,32 @@ export class Reader extends Dependant implements Call, OpenCall {
     if (!this.#over) this.#settle('cancelled', error)
   }
 
-  /** Asks for items while they are wanted, one at a time, giving way to the event loop when the turn is used up. */
+  get #isWaitedFor(): boolean {
+    return this.#resolve !== undefined || this.#consumer !== undefined
+  }
+
+  /**
+   * Asks for items while somebody waits, one at a time. An answer that comes from within `pull` is followed by the loop,
+   * not by a deeper call.
+   */
   #pull(): void {
-    if (this.#busy || this.#pulling || this.#over || this.#wants === 0 || this.#source === undefined) return
-    const turn = this.#turn
     const source = this.#source
+    if (this.#busy || this.#pulling || this.#over || source === undefined) return
     this.#pulling = true
-    do {
+    while (this.#isWaitedFor && !this.#busy && !this.#over) {
       this.#busy = true
-      if (turn.spend()) turn.defer(() => this.#resume())
+      if (this.#turn.spend()) this.#giveWay()
       else source.pull()
-    } while (!this.#busy && this.#wants > 0 && !this.#over)
+    }
     this.#pulling = false
   }
 
-  #resume(): void {
-    this.#busy = false
-    this.#pull()
+  /** The turn is used up: goes on in the next one. */
+  #giveWay(): void {
+    this.#turn.defer(() => {
+      this.#busy = false
+      this.#pull()
+    })
   }
 
   /**
@@ -265,7 +275,7 @@ export class Reader extends Dependant implements Call, OpenCall {
    */
   #hand(item: unknown, result: IteratorResult<unknown> | undefined): void {
     const wrapped = isResponse(item)
-    if (!this.#bare) {
+    if (!this.bare) {
       const response = wrapped ? item : new Response(item)
       if (result === undefined) return this.#answer({ done: false, value: response })
       result.value = response
@@ -274,22 +284,12 @@ export class Reader extends Dependant implements Call, OpenCall {
       this.#answer(result ?? { done: false, value: item })
     } else if (item.hasData) {
       this.#answer({ done: false, value: item.data() })
-    } else {
-      this.#wants++
     }
   }
 
-  #answer(result: IteratorResult<unknown>): void {
-    const resolve = this.#resolve as Waiter['resolve']
-    if (this.#queue === undefined) {
-      this.#resolve = undefined
-      this.#reject = undefined
-    } else {
-      const next = this.#queue.shift()
-      this.#resolve = next?.resolve
-      this.#reject = next?.reject
-      this.#bare = next?.bare ?? false
-    }
+  #answer(result: IteratorResult<unknown> | Promise<never>): void {
+    const resolve = this.#resolve as Resolve
+    this.#resolve = this.#queue?.shift()
     resolve(result)
   }
 
@@ -297,7 +297,6 @@ export class Reader extends Dependant implements Call, OpenCall {
   #settle(ending: Ending, error: SluiceError | undefined): void {
     this.#over = true
     this.#ending = ending
-    this.#wants = 0
     if (this.#source !== undefined) this.#ended(ending, error)
     const consumer = this.#consumer
     this.#consumer = undefined
@@ -308,8 +307,8 @@ export class Reader extends Dependant implements Call, OpenCall {
     } else if (this.#resolve === undefined) {
       this.#error = error
     } else if (error !== undefined) {
-      // One next() hears of an error, by being rejected first; those behind it hear that the stream is over.
-      this.#reject?.(error)
+      // One next() hears of an error; those behind it hear that the stream is over.
+      this.#answer(Promise.reject(error))
     }
     while (this.#resolve !== undefined) this.#answer(DONE)
   }
@@ -326,21 +325,10 @@ export class Reader extends Dependant implements Call, OpenCall {
   }
 }
 
-/** What the executor below saw last; spares a closure per item. */
-const captured: { resolve: Waiter['resolve']; reject: Waiter['reject'] } = { resolve: () => {}, reject: () => {} }
-function capture(resolve: Waiter['resolve'], reject: Waiter['reject']): void {
-  captured.resolve = resolve
-  captured.reject = reject
-}
-
 /** Reads the only item of a call, after its handler has ended. */
 export function readOne(reader: Reader): Promise<unknown> {
-  const promise = new Promise<unknown>(capture as Executor)
-  reader.consume(new OneConsumer(reader, captured.resolve as (item: unknown) => void, captured.reject))
-  return promise
+  return new Promise((resolve, reject) => reader.consume(new OneConsumer(reader, resolve, reject)))
 }
-
-type Executor = (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void
 
 class OneConsumer implements Consumer {
   readonly #reader: Reader

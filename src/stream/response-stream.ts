@@ -42,14 +42,14 @@ export class ResponseStream<Item = unknown> implements AsyncIterable<Response<It
     // Somebody who has called next() by hand may go on with a loop: still one consumer.
     if (this.#consumer === 'next()') this.#consumer = undefined
     this.#claim('for await')
-    return new StreamIterator<Response<Item>>(this, this.#reader, false)
+    return new StreamIterator<Response<Item>>(this, this.#reader)
   }
 
   /** One response. Calling it several times without awaiting is answered in order. */
   next(): Promise<IteratorResult<Response<Item>, undefined>> {
     if (this.#consumer === undefined) this.#consumer = 'next()'
     else if (this.#consumer !== 'next()' && this.#consumer !== 'for await') return Promise.reject(this.#taken('next()'))
-    return this.#reader.read(false) as Promise<IteratorResult<Response<Item>, undefined>>
+    return this.#reader.read() as Promise<IteratorResult<Response<Item>, undefined>>
   }
 
   /** Leaves the stream: the call is cancelled, pending `next()`s are answered, and nobody is waited for. */
@@ -67,7 +67,8 @@ export class ResponseStream<Item = unknown> implements AsyncIterable<Response<It
   /** Iterates over the items without their wrapper; annotations without data are skipped. */
   values(): AsyncIterableIterator<Item> {
     this.#claim('values()')
-    return new StreamIterator<Item>(this, this.#reader, true)
+    this.#reader.bare = true
+    return new StreamIterator<Item>(this, this.#reader)
   }
 
   /** Every item. */
@@ -79,7 +80,8 @@ export class ResponseStream<Item = unknown> implements AsyncIterable<Response<It
   /** The first item, or `undefined` if there is none; then leaves the stream. */
   async first(): Promise<Item | undefined> {
     this.#claim('first()')
-    const result = await this.#reader.read(true)
+    this.#reader.bare = true
+    const result = await this.#reader.read()
     this.#reader.leave('the caller took the first item')
     return result.done ? undefined : (result.value as Item)
   }
@@ -127,14 +129,12 @@ class StreamIterator<Value> implements AsyncIterableIterator<Value> {
   /** Keeps the stream from being collected while somebody iterates over it. */
   readonly stream: ResponseStream<unknown>
   readonly #reader: Reader
-  readonly #bare: boolean
 
-  constructor(stream: ResponseStream<never>, reader: Reader, bare: boolean)
-  constructor(stream: ResponseStream<unknown>, reader: Reader, bare: boolean)
-  constructor(stream: ResponseStream<unknown>, reader: Reader, bare: boolean) {
+  constructor(stream: ResponseStream<never>, reader: Reader)
+  constructor(stream: ResponseStream<unknown>, reader: Reader)
+  constructor(stream: ResponseStream<unknown>, reader: Reader) {
     this.stream = stream
     this.#reader = reader
-    this.#bare = bare
   }
 
   [Symbol.asyncIterator](): this {
@@ -142,7 +142,7 @@ class StreamIterator<Value> implements AsyncIterableIterator<Value> {
   }
 
   next(): Promise<IteratorResult<Value, undefined>> {
-    return this.#reader.read(this.#bare) as Promise<IteratorResult<Value, undefined>>
+    return this.#reader.read() as Promise<IteratorResult<Value, undefined>>
   }
 
   return(value?: unknown): Promise<IteratorResult<Value, undefined>> {

@@ -60,6 +60,7 @@ export function played({ env = new VirtualEnv(), parent, accepted = true }: Play
   const reader = new Reader({ env, endpoint: 'demo.test.generate', openCalls }, 'request', context, 1)
   reader.instanceId = 'i1'
   reader.tap = tap
+  reader.bare = true
   reader.load = load
   if (accepted) reader.accepted(hand)
   return { reader, stream: new ResponseStream(reader), hand, tap, openCalls, load }
