@@ -21,6 +21,13 @@ export interface Case {
   setup(): Promise<(count: number) => Promise<void>>
 }
 
+/** What one case did in one round. */
+export interface Sample {
+  readonly perSecond: number
+  readonly cpuSecondsPerMillion: number
+  readonly peakRssMiB: number
+}
+
 function small(index: number): Small {
   return { id: 'req-0001', token: 'hello', index }
 }

@@ -1,28 +1,55 @@
 /**
- * `npm run bench [-- filter] [--json]`: every case in processes of its own, interleaved round by round so that the
- * machine's drift hits all alike. Prints medians and the ratio to the limit case of the same round: absolute figures of
- * two runs cannot be compared.
+ * `npm run bench [-- filter] [--json]`: every case in a process of its own; all take turns, round by round and a fraction
+ * of a second each, so that the machine's drift hits all alike. Prints medians and the ratio to the limit case of the same
+ * round: absolute figures of two runs cannot be compared.
  */
-import { execFile } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { parseArgs, promisify } from 'node:util'
-import { CASES } from './cases.ts'
-
-interface Sample {
-  readonly name: string
-  readonly perSecond: number
-  readonly cpuSecondsPerMillion: number
-  readonly peakRssMiB: number
-}
+import { parseArgs } from 'node:util'
+import { CASES, type Sample } from './cases.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean' },
-    rounds: { type: 'string', default: '5' },
-    ms: { type: 'string', default: '700' },
+    rounds: { type: 'string', default: '25' },
+    ms: { type: 'string', default: '150' },
   },
 })
+/** The process of one case, which works when it is told to. */
+class CaseProcess {
+  readonly name: string
+  readonly #child: ChildProcess
+  readonly #gone: Promise<never>
+
+  constructor(name: string) {
+    this.name = name
+    this.#child = fork(runCase, [name])
+    this.#gone = once(this.#child, 'exit').then(([code]) => {
+      throw new Error(`the process of ${name} ended with exit code ${code}`)
+    })
+    this.#gone.catch(() => {})
+  }
+
+  async heard(): Promise<unknown> {
+    const [message] = await Promise.race([once(this.#child, 'message'), this.#gone])
+    return message
+  }
+
+  async sample(wantedMs: number): Promise<Sample> {
+    const sample = this.heard()
+    this.#child.send(wantedMs)
+    return (await sample) as Sample
+  }
+
+  end(): void {
+    if (this.#child.connected) this.#child.disconnect()
+  }
+}
+
+const runCase = fileURLToPath(new URL('./run-case.js', import.meta.url))
+
 /** `npm run bench -- hop`: what a hop may cost, as the least ratio to the limit case; missing one of them is exit code 1. */
 const HOP_LIMITS: Readonly<Record<string, number>> = {
   'sluice-1': 1 / 1.8,
@@ -41,21 +68,33 @@ if (wanted.length === 0) {
   process.exit(2)
 }
 
-const runCase = fileURLToPath(new URL('./run-case.js', import.meta.url))
 const samples = new Map<string, Sample[]>()
-const rounds = Number(values.rounds)
-for (let round = 1; round <= rounds; round++) {
-  for (const [name] of wanted) {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[Kround ${round} of ${rounds}: ${name}`)
-    const { stdout } = await promisify(execFile)(process.execPath, [runCase, name, values.ms])
-    samples.set(name, [...(samples.get(name) ?? []), JSON.parse(stdout) as Sample])
-  }
-}
+for (const workload of new Set(wanted.map(([, each]) => each.workload))) await measure(workload)
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 
 if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(samples), null, 2)}\n`)
 else for (const workload of new Set(wanted.map(([, each]) => each.workload))) print(workload)
 if (isHop) judge()
+
+async function measure(workload: string): Promise<void> {
+  const names = wanted.filter(([, each]) => each.workload === workload).map(([name]) => name)
+  const cases: CaseProcess[] = []
+  try {
+    for (const name of names) {
+      const started = new CaseProcess(name)
+      cases.push(started)
+      await started.heard()
+      samples.set(name, [])
+    }
+    const rounds = Number(values.rounds)
+    for (let round = 1; round <= rounds; round++) {
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${workload}: round ${round} of ${rounds}`)
+      for (const each of cases) samples.get(each.name)?.push(await each.sample(Number(values.ms)))
+    }
+  } finally {
+    for (const each of cases) each.end()
+  }
+}
 
 function judge(): void {
   process.stdout.write('\n')

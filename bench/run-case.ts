@@ -1,11 +1,11 @@
 /**
- * One case in its own process: warms up, finds a count that takes about the wanted time, runs it once, and prints one
- * line of JSON. Started by `bench/index.ts`.
+ * One case in its own process, started by `bench/index.ts`. For every message, the milliseconds to work for, it runs the
+ * case that long and answers with a sample; in between it does nothing, so that cases take turns on one machine.
  */
-import { CASES } from './cases.ts'
+import { CASES, type Sample } from './cases.ts'
 
 const WARM_UP_MS = 400
-const [name = '', wantedMs = '700'] = process.argv.slice(2)
+const name = process.argv[2] ?? ''
 const benchCase = CASES[name]
 if (benchCase === undefined) throw new Error(`no case ${name}`)
 
@@ -22,15 +22,28 @@ for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) 
   perUnitMs = (await timed(count)) / count
   count = Math.max(1000, Math.min(count * 2, Math.ceil(100 / perUnitMs)))
 }
-count = Math.ceil(Number(wantedMs) / perUnitMs)
-const before = process.cpuUsage()
-const elapsedMs = await timed(count)
-const { user, system } = process.cpuUsage(before)
-const result = {
-  name,
-  perSecond: (count / elapsedMs) * 1000,
-  cpuSecondsPerMillion: (user + system) / count,
-  peakRssMiB: process.resourceUsage().maxRSS / 1024,
+
+async function measure(wantedMs: number): Promise<Sample> {
+  count = Math.ceil(wantedMs / perUnitMs)
+  const before = process.cpuUsage()
+  const elapsedMs = await timed(count)
+  const { user, system } = process.cpuUsage(before)
+  perUnitMs = elapsedMs / count
+  return {
+    perSecond: (count / elapsedMs) * 1000,
+    cpuSecondsPerMillion: (user + system) / count,
+    peakRssMiB: process.resourceUsage().maxRSS / 1024,
+  }
 }
-process.stdout.write(`${JSON.stringify(result)}\n`)
-process.exit(0)
+
+process.on('message', (wantedMs: number) => {
+  measure(wantedMs).then(
+    (sample) => process.send?.(sample),
+    (error: unknown) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+})
+process.on('disconnect', () => process.exit(0))
+process.send?.('ready')

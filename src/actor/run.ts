@@ -11,9 +11,10 @@
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import type { Context, Hop } from '../core/context.ts'
-import { Dependant } from '../core/dependant.ts'
+import type { Dependant } from '../core/dependant.ts'
 import type { Timer } from '../core/env.ts'
 import { describe, isSluiceError, type SluiceError, thrownBy, type Where } from '../core/error.ts'
+import type { Entry, List } from '../core/list.ts'
 import { handlerChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import { isThenable, iteratorOf } from './handler.ts'
 
@@ -40,7 +41,13 @@ const AsyncGeneratorPrototype: AsyncGenerator = Object.getPrototypeOf(async func
 /** Steps to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
 const MAX_UNWINDING = 100
 
-export class Run extends Dependant implements Source {
+export class Run implements Dependant, Source {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly call: Call
   readonly context: Context
   /** When the call came in, then when its handler was started. Monotonic milliseconds. */
@@ -63,7 +70,6 @@ export class Run extends Dependant implements Source {
   #trace: TraceMessage | undefined
 
   constructor(host: RunHost, call: Call, request: unknown, now: number) {
-    super()
     this.#host = host
     this.#tap = host.tap
     this.call = call
@@ -289,11 +295,11 @@ export class Run extends Dependant implements Source {
     if (prefetch === 1 || this.#runsAhead) return
     // A loop: an iterator whose next() gives plain results comes back here from within the step.
     this.#runsAhead = true
-    while ((this.#items?.length ?? 0) < prefetch && this.#canStep) this.#step()
+    while ((this.#items?.length ?? 0) < prefetch && this.#canStep()) this.#step()
     this.#runsAhead = false
   }
 
-  get #canStep(): boolean {
+  #canStep(): boolean {
     return !this.#stepping && !this.#killed && this.#iterator !== undefined && this.state === 'running'
   }
 

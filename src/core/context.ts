@@ -8,11 +8,11 @@
  *       └───────────kill──────────────────┘         live, stopped ──the handler ended──► ended
  */
 import { type ContextOptions, checkId, checkNames, checkSignal } from './context-options.ts'
-import { Dependant } from './dependant.ts'
+import type { Dependant } from './dependant.ts'
 import { type Env, systemEnv, type Timer } from './env.ts'
 import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { follow, unfollow, whenSettled } from './follow.ts'
-import { List } from './list.ts'
+import { type Entry, List } from './list.ts'
 import { Metadata } from './metadata.ts'
 import { Deferred, Waiter } from './waiter.ts'
 
@@ -46,7 +46,13 @@ interface Extras {
   killed?: Deferred
 }
 
-export class Context extends Dependant {
+export class Context implements Dependant {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly #env: Env
   readonly #parent: Context | undefined
   readonly #hop: Hop | undefined
@@ -77,7 +83,6 @@ export class Context extends Dependant {
     hop?: Hop,
     path?: readonly Hop[],
   ) {
-    super()
     if (call === undefined) checkNames(options)
     this.#parent = parent
     this.#hop = hop
@@ -425,20 +430,20 @@ export class Context extends Dependant {
       else this.onKill(this.#tooLate())
     }
     const what = 'deadline of a context'
-    const keepAlive = this.#isWaitedFor
+    const keepAlive = this.#isWaitedFor()
     extras.keepsAlive = keepAlive
     extras.timer = this.#env.timer(this.#deadline - this.#env.now(), fire, { what, keepAlive })
   }
 
   /** Whether a call, a sleep or a race hangs on this context, and not only a signal that somebody once asked for. */
-  get #isWaitedFor(): boolean {
+  #isWaitedFor(): boolean {
     return this.#owner !== undefined || this.#handler !== undefined || (this.#dependants?.size ?? 0) > 0
   }
 
   /** A deadline keeps the process alive only for those who wait under it. */
   #rearm(): void {
     const extras = this.#extras
-    if (extras?.timer === undefined || extras.keepsAlive === this.#isWaitedFor) return
+    if (extras?.timer === undefined || extras.keepsAlive === this.#isWaitedFor()) return
     extras.timer.cancel()
     this.#arm(extras)
   }
@@ -473,7 +478,7 @@ export class Context extends Dependant {
   }
 
   #detachIfUnheard(): void {
-    if (this.#isWaitedFor) return
+    if (this.#isWaitedFor()) return
     const extras = this.#extras
     if (extras?.controller === undefined && extras?.stopped === undefined && extras?.killed === undefined)
       this.#detach()

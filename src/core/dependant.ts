@@ -3,12 +3,12 @@
  * once each, and taken off when there is nothing more to hear.
  */
 import type { SluiceError } from './error.ts'
-import { Entry } from './list.ts'
+import type { Entry } from './list.ts'
 
 /** Something that hears when the context it hangs on is stopped or killed. */
-export abstract class Dependant extends Entry {
+export interface Dependant extends Entry {
   /** @internal */
-  abstract onStop(error: SluiceError): void
+  onStop(error: SluiceError): void
   /** @internal */
-  abstract onKill(error: SluiceError): void
+  onKill(error: SluiceError): void
 }

@@ -1,15 +1,16 @@
 /**
  * A doubly linked list whose links live in its entries, so that adding and removing allocate nothing and cost the same
  * at any length. Contexts, actors and runtimes keep what depends on them, runs and is open in such lists. An entry is in
- * one list at a time.
+ * one list at a time; it begins with all three links null. An interface, not a class: a call makes four entries, and
+ * `super()` was a tenth of what it cost.
  */
-export abstract class Entry {
+export interface Entry {
   /** @internal */
-  prev: Entry | null = null
+  prev: Entry | null
   /** @internal */
-  next: Entry | null = null
+  next: Entry | null
   /** @internal */
-  list: List<Entry> | null = null
+  list: List<Entry> | null
 }
 
 export class List<E extends Entry> {

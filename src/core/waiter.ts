@@ -2,8 +2,9 @@
  * The promises that a context hands out: those it interrupts (`sleep`, `race`), and those that tell of it (`stopped`,
  * `killed`).
  */
-import { Dependant } from './dependant.ts'
+import type { Dependant } from './dependant.ts'
 import type { SluiceError } from './error.ts'
+import type { Entry, List } from './list.ts'
 
 /** What a waiter hangs on: a context. */
 export interface Interrupting {
@@ -11,7 +12,13 @@ export interface Interrupting {
 }
 
 /** A promise that its context interrupts. */
-export class Waiter<T> extends Dependant {
+export class Waiter<T> implements Dependant {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly promise: Promise<T>
   resolve!: (value: T | PromiseLike<T>) => void
   reject!: (error: unknown) => void
@@ -20,7 +27,6 @@ export class Waiter<T> extends Dependant {
   readonly #context: Interrupting
 
   constructor(context: Interrupting) {
-    super()
     this.#context = context
     this.promise = new Promise<T>((resolve, reject) => {
       this.resolve = resolve as (value: T | PromiseLike<T>) => void

@@ -4,8 +4,9 @@
  */
 import type { Call, Ending, Source } from '../core/call.ts'
 import type { Context } from '../core/context.ts'
-import { Dependant } from '../core/dependant.ts'
+import type { Dependant } from '../core/dependant.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
+import type { Entry, List } from '../core/list.ts'
 import { type Credit, SendCredit } from '../stream/credit.ts'
 import type { Frame } from '../wire/frame.ts'
 
@@ -32,7 +33,13 @@ export interface InboundInit {
 /** What `pack` gives back for an item that it has sent already. */
 const SENT = Symbol('sent')
 
-export class InboundCall extends Dependant implements Call {
+export class InboundCall implements Dependant, Call {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly stream: number
   readonly endpoint: string
   readonly instanceId: string
@@ -52,7 +59,6 @@ export class InboundCall extends Dependant implements Call {
   #sent = 0
 
   constructor(host: InboundHost, init: InboundInit) {
-    super()
     this.#host = host
     this.stream = init.stream
     this.endpoint = init.endpoint

@@ -6,8 +6,9 @@
  *        └──reject──► over
  */
 import type { Call, Ending, Source } from '../core/call.ts'
-import { Dependant } from '../core/dependant.ts'
+import type { Dependant } from '../core/dependant.ts'
 import { SluiceError } from '../core/error.ts'
+import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
 import { decodeValues } from '../wire/decode.ts'
 
@@ -21,7 +22,13 @@ export interface OutboundHost {
   forget(call: OutboundCall): void
 }
 
-export class OutboundCall extends Dependant implements Source {
+export class OutboundCall implements Dependant, Source {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly stream: number
   readonly call: Call
   readonly #host: OutboundHost
@@ -42,7 +49,6 @@ export class OutboundCall extends Dependant implements Source {
   readonly accepted: Promise<Source>
 
   constructor(host: OutboundHost, stream: number, call: Call, window: ReceiveWindow) {
-    super()
     this.#host = host
     this.stream = stream
     this.call = call

@@ -7,9 +7,10 @@
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import type { Context } from '../core/context.ts'
-import { Dependant } from '../core/dependant.ts'
+import type { Dependant } from '../core/dependant.ts'
 import type { Env, Turn } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
+import type { Entry, List } from '../core/list.ts'
 import { isResponse, Response } from '../core/response.ts'
 import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import type { OpenCall, OpenCalls } from './open-calls.ts'
@@ -45,7 +46,13 @@ type Resolve = (result: IteratorResult<unknown> | Promise<never>) => void
 
 const DONE: IteratorResult<never> = { done: true, value: undefined }
 
-export class Reader extends Dependant implements Call, OpenCall {
+export class Reader implements Dependant, Call, OpenCall {
+  /** @internal */
+  prev: Entry | null = null
+  /** @internal */
+  next: Entry | null = null
+  /** @internal */
+  list: List<Entry> | null = null
   readonly endpoint: string
   instanceId = ''
   readonly request: unknown
@@ -79,7 +86,6 @@ export class Reader extends Dependant implements Call, OpenCall {
   #trace: TraceMessage | undefined
 
   constructor(host: ReaderHost, request: unknown, context: Context, prefetch: number | undefined) {
-    super()
     this.#turn = host.env.turn
     this.endpoint = host.endpoint
     this.request = request
@@ -204,7 +210,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     if (this.#consumer === undefined) this.#hand(item, result)
     else this.#consumer.item(item)
     if (this.#dropped !== undefined) this.abandon(this.#dropped)
-    if (this.#isWaitedFor) this.#pull()
+    if (this.#isWaitedFor()) this.#pull()
   }
 
   end(): void {
@@ -241,7 +247,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     if (!this.#over) this.#settle('cancelled', error)
   }
 
-  get #isWaitedFor(): boolean {
+  #isWaitedFor(): boolean {
     return this.#resolve !== undefined || this.#consumer !== undefined
   }
 
@@ -253,7 +259,7 @@ export class Reader extends Dependant implements Call, OpenCall {
     const source = this.#source
     if (this.#busy || this.#pulling || this.#over || source === undefined) return
     this.#pulling = true
-    while (this.#isWaitedFor && !this.#busy && !this.#over) {
+    while (this.#isWaitedFor() && !this.#busy && !this.#over) {
       this.#busy = true
       if (this.#turn.spend()) this.#giveWay()
       else source.pull()

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Context, type ContextOptions, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import type { Hop } from '../../src/core/context.ts'
-import { Dependant } from '../../src/core/dependant.ts'
+import type { Dependant } from '../../src/core/dependant.ts'
 import { type Env, systemEnv, TrackedEnv } from '../../src/core/env.ts'
 import { settled } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
@@ -11,11 +11,13 @@ import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
 const test = suite('core/context.test.ts')
 
 /** Writes down what it hears, and, through `add`, whether anything still hangs on a context. */
-class Ear extends Dependant {
+class Ear implements Dependant {
+  prev: Dependant['prev'] = null
+  next: Dependant['next'] = null
+  list: Dependant['list'] = null
   readonly heard: string[]
   readonly #name: string
   constructor(heard: string[] = [], name = 'ear') {
-    super()
     this.heard = heard
     this.#name = name
   }

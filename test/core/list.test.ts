@@ -1,13 +1,15 @@
 import fc from 'fast-check'
-import { Entry, List } from '../../src/core/list.ts'
+import { type Entry, List } from '../../src/core/list.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('core/list.test.ts')
 
-class Item extends Entry {
+class Item implements Entry {
+  prev: Entry['prev'] = null
+  next: Entry['next'] = null
+  list: Entry['list'] = null
   readonly value: number
   constructor(value: number) {
-    super()
     this.value = value
   }
 }

@@ -1,12 +1,15 @@
 import { Context, type SluiceError } from 'sluice'
-import { Entry } from '../../src/core/list.ts'
+import type { Entry } from '../../src/core/list.ts'
 import { droppedStreams, type OpenCall, OpenCalls } from '../../src/stream/open-calls.ts'
 import { settled } from '../support/runtime.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('stream/open-calls.test.ts')
 
-class Sample extends Entry implements OpenCall {
+class Sample implements OpenCall {
+  prev: Entry['prev'] = null
+  next: Entry['next'] = null
+  list: Entry['list'] = null
   readonly endpoint = 'demo.test.generate'
   readonly context = new Context()
   readonly since = 0
