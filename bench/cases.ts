@@ -2,7 +2,14 @@
  * The work that `npm run bench` measures. Each case is set up once in a process of its own and then runs `count` times
  * the same thing; it checks what it got, so that a case that does nothing cannot win.
  */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Client, type Context, DistributedRuntime } from 'sluice'
+import { callRaw } from './raw-tcp.ts'
 
 /** One small item, new each time: 34 bytes in MessagePack. */
 export interface Small {
@@ -18,7 +25,13 @@ export interface Case {
   readonly isLimit?: boolean
   readonly unit: 'items' | 'calls'
   /** Returns the function to time. */
-  setup(): Promise<(count: number) => Promise<void>>
+  setup(): Promise<Work>
+}
+
+export interface Work {
+  run(count: number): Promise<void>
+  /** CPU time that the case's other processes have used, in microseconds. */
+  cpuElsewhere?(): Promise<number>
 }
 
 /** What one case did in one round. */
@@ -32,7 +45,7 @@ function small(index: number): Small {
   return { id: 'req-0001', token: 'hello', index }
 }
 
-async function* source(count: number): AsyncGenerator<Small> {
+export async function* source(count: number): AsyncGenerator<Small> {
   for (let index = 0; index < count; index++) yield small(index)
 }
 
@@ -99,6 +112,15 @@ async function drainResponses(client: Client<number, Small>, count: number): Pro
   check('items', next, count)
 }
 
+async function observed(client: Client<number, Small>, count: number): Promise<void> {
+  let next = 0
+  const stream = await client.generate(count)
+  await new Promise<void>((complete, error) =>
+    stream.observable().subscribe({ next: (item) => check('item', item.index, next++), complete, error }),
+  )
+  check('items', next, count)
+}
+
 /** `inFlight` closed loops that share `count` calls. */
 async function closedLoops(count: number, inFlight: number, call: (index: number) => Promise<Small>): Promise<void> {
   let begun = 0
@@ -127,7 +149,7 @@ function unary(inFlight: number, handler: (request: Small) => unknown): Case['se
     const runtime = await DistributedRuntime.create()
     await runtime.endpoint('bench.echo.generate').serve(handler)
     const client = await runtime.endpoint<Small, Small>('bench.echo.generate').client()
-    return (count) => closedLoops(count, inFlight, (index) => client.one(small(index)))
+    return { run: (count) => closedLoops(count, inFlight, (index) => client.one(small(index))) }
   }
 }
 
@@ -136,7 +158,7 @@ const stream = (workload: string, stages: number): Case => ({
   unit: 'items',
   setup: async () => {
     const client = await pipeline(stages)
-    return (count) => drainResponses(client, count)
+    return { run: (count) => drainResponses(client, count) }
   },
 })
 
@@ -144,8 +166,23 @@ const raw = (workload: string, isLimit: boolean, make: (count: number) => AsyncI
   workload,
   isLimit,
   unit: 'items',
-  setup: async () => (count) => drain(count, make(count)),
+  setup: async () => ({ run: (count) => drain(count, make(count)) }),
 })
+
+/** Starts the process that serves, and hears where. */
+async function started(kind: 'raw' | 'sluice', dir = ''): Promise<{ child: ChildProcess; where: number }> {
+  const child = fork(fileURLToPath(new URL('./server.js', import.meta.url)), [kind, dir])
+  const [where] = (await once(child, 'message')) as [number]
+  return { child, where }
+}
+
+async function cpuOf(child: ChildProcess): Promise<number> {
+  const answer = once(child, 'message')
+  child.send('cpu')
+  return ((await answer) as [number])[0]
+}
+
+const TCP = 'W3 stream over TCP'
 
 export const CASES: Readonly<Record<string, Case>> = {
   'raw-1': raw('W1 stream, one hop', true, source),
@@ -156,7 +193,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     unit: 'items',
     setup: async () => {
       const client = await pipeline(1)
-      return async (count) => drain(count, (await client.generate(count)).values())
+      return { run: async (count) => drain(count, (await client.generate(count)).values()) }
     },
   },
   'sluice-observable-1': {
@@ -164,14 +201,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     unit: 'items',
     setup: async () => {
       const client = await pipeline(1)
-      return async (count) => {
-        let next = 0
-        const stream = await client.generate(count)
-        await new Promise<void>((complete, error) =>
-          stream.observable().subscribe({ next: (item) => check('item', item.index, next++), complete, error }),
-        )
-        check('items', next, count)
-      }
+      return { run: (count) => observed(client, count) }
     },
   },
   'raw-3': raw('W1 stream, three hops', true, (count) => passOn(passOn(source(count)))),
@@ -183,7 +213,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     workload: 'W2 unary, 1 in flight',
     isLimit: true,
     unit: 'calls',
-    setup: async () => (count) => closedLoops(count, 1, rawUnary),
+    setup: async () => ({ run: (count) => closedLoops(count, 1, rawUnary) }),
   },
   'sluice-generator-1': { workload: 'W2 unary, 1 in flight', unit: 'calls', setup: unary(1, echo) },
   'sluice-promise-1': {
@@ -195,12 +225,39 @@ export const CASES: Readonly<Record<string, Case>> = {
     workload: 'W2 unary, 64 in flight',
     isLimit: true,
     unit: 'calls',
-    setup: async () => (count) => closedLoops(count, 64, rawUnary),
+    setup: async () => ({ run: (count) => closedLoops(count, 64, rawUnary) }),
   },
   'sluice-generator-64': { workload: 'W2 unary, 64 in flight', unit: 'calls', setup: unary(64, echo) },
   'sluice-promise-64': {
     workload: 'W2 unary, 64 in flight',
     unit: 'calls',
     setup: unary(64, async (request: Small) => request),
+  },
+  'raw-tcp': {
+    workload: TCP,
+    isLimit: true,
+    unit: 'items',
+    setup: async () => {
+      const { child, where } = await started('raw')
+      const call = await callRaw(where)
+      return {
+        run: (count) => drain(count, call(count) as AsyncIterableIterator<Small>),
+        cpuElsewhere: () => cpuOf(child),
+      }
+    },
+  },
+  'sluice-tcp': {
+    workload: TCP,
+    unit: 'items',
+    setup: async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+      process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
+      const { child } = await started('sluice', dir)
+      const { file } = await import('sluice/file')
+      const runtime = await DistributedRuntime.create({ transport: 'tcp', discovery: file({ dir }) })
+      const client = await runtime.endpoint<number, Small>('bench.source.generate').client()
+      await client.waitForInstances()
+      return { run: (count) => drainResponses(client, count), cpuElsewhere: () => cpuOf(child) }
+    },
   },
 }

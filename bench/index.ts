@@ -50,15 +50,14 @@ class CaseProcess {
 
 const runCase = fileURLToPath(new URL('./run-case.js', import.meta.url))
 
-/** `npm run bench -- hop`: what a hop may cost, as the least ratio to the limit case; missing one of them is exit code 1. */
-const HOP_LIMITS: Readonly<Record<string, number>> = {
-  'sluice-1': 1 / 1.8,
-  'sluice-3': 1 / 1.8,
-  'sluice-generator-1': 0.25,
-  'sluice-generator-64': 0.25,
+/** `npm run bench -- hop`, `-- tcp`: the least ratios to the limit case; missing one of them is exit code 1. */
+const BOUNDS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  hop: { 'sluice-1': 1 / 1.8, 'sluice-3': 1 / 1.8, 'sluice-generator-1': 0.25, 'sluice-generator-64': 0.25 },
+  tcp: { 'sluice-tcp': 0.6 },
 }
-const isHop = positionals.length === 1 && positionals[0] === 'hop'
-const filters = isHop ? [...Object.keys(HOP_LIMITS), 'raw-1', 'raw-3', 'raw-unary-1', 'raw-unary-64'] : positionals
+const [asked = ''] = positionals
+const bounds = positionals.length === 1 ? BOUNDS[asked] : undefined
+const filters = bounds === undefined ? positionals : Object.keys(bounds).flatMap((name) => [limitOf(name), name])
 const wanted = Object.entries(CASES).filter(
   ([name, { workload }]) =>
     filters.length === 0 || filters.some((filter) => name === filter || workload.startsWith(filter)),
@@ -74,7 +73,7 @@ if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 
 if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(samples), null, 2)}\n`)
 else for (const workload of new Set(wanted.map(([, each]) => each.workload))) print(workload)
-if (isHop) judge()
+if (bounds !== undefined) judge(bounds)
 
 async function measure(workload: string): Promise<void> {
   const names = wanted.filter(([, each]) => each.workload === workload).map(([name]) => name)
@@ -96,17 +95,22 @@ async function measure(workload: string): Promise<void> {
   }
 }
 
-function judge(): void {
+function judge(least: Readonly<Record<string, number>>): void {
   process.stdout.write('\n')
-  for (const [name, least] of Object.entries(HOP_LIMITS)) {
-    const limit = wanted.find(([, each]) => each.isLimit && each.workload === CASES[name]?.workload)?.[0] ?? name
-    const ratio = median(ratiosOf(name, limit))
-    const isMet = ratio >= least
+  for (const [name, bound] of Object.entries(least)) {
+    const ratio = median(ratiosOf(name, limitOf(name)))
+    const isMet = ratio >= bound
     if (!isMet) process.exitCode = 1
     process.stdout.write(
-      `  ${isMet ? 'met   ' : 'MISSED'} ${name}: ${ratio.toFixed(2)} × limit, at least ${least.toFixed(2)}\n`,
+      `  ${isMet ? 'met   ' : 'MISSED'} ${name}: ${ratio.toFixed(2)} × limit, at least ${bound.toFixed(2)}\n`,
     )
   }
+}
+
+/** The case that a case's ratios are formed against. */
+function limitOf(name: string): string {
+  const workload = CASES[name]?.workload
+  return Object.keys(CASES).find((each) => CASES[each]?.isLimit && CASES[each].workload === workload) ?? name
 }
 
 function ratiosOf(name: string, limit: string): number[] {
@@ -116,11 +120,10 @@ function ratiosOf(name: string, limit: string): number[] {
 
 function print(workload: string): void {
   const cases = wanted.filter(([, each]) => each.workload === workload)
-  const limit = cases.find(([, { isLimit }]) => isLimit)?.[0]
   process.stdout.write(`\n${workload}\n`)
   for (const [name, { unit }] of cases) {
     const own = samples.get(name) ?? []
-    const ratios = ratiosOf(name, limit ?? name)
+    const ratios = ratiosOf(name, limitOf(name))
     const rate = Math.round(median(own.map(({ perSecond }) => perSecond))).toLocaleString('en')
     const spread = `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`
     const cpu = median(own.map(({ cpuSecondsPerMillion }) => cpuSecondsPerMillion)).toFixed(2)

@@ -9,7 +9,7 @@ const name = process.argv[2] ?? ''
 const benchCase = CASES[name]
 if (benchCase === undefined) throw new Error(`no case ${name}`)
 
-const run = await benchCase.setup()
+const { run, cpuElsewhere = async () => 0 } = await benchCase.setup()
 const timed = async (count: number): Promise<number> => {
   const begin = performance.now()
   await run(count)
@@ -25,13 +25,15 @@ for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) 
 
 async function measure(wantedMs: number): Promise<Sample> {
   count = Math.ceil(wantedMs / perUnitMs)
+  const elsewhere = await cpuElsewhere()
   const before = process.cpuUsage()
   const elapsedMs = await timed(count)
   const { user, system } = process.cpuUsage(before)
+  const microseconds = user + system + (await cpuElsewhere()) - elsewhere
   perUnitMs = elapsedMs / count
   return {
     perSecond: (count / elapsedMs) * 1000,
-    cpuSecondsPerMillion: (user + system) / count,
+    cpuSecondsPerMillion: microseconds / count,
     peakRssMiB: process.resourceUsage().maxRSS / 1024,
   }
 }
