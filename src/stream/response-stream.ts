@@ -5,8 +5,9 @@
 import type { Context } from '../core/context.ts'
 import { SluiceError } from '../core/error.ts'
 import type { Response } from '../core/response.ts'
+import { readAll } from './collect.ts'
 import { type Observable, observeReader } from './observable.ts'
-import { type Closed, type Reader, readAll } from './reader.ts'
+import type { Closed, Reader } from './reader.ts'
 
 const observableSymbol: symbol | string = (Symbol as { observable?: symbol }).observable ?? '@@observable'
 

@@ -1,0 +1,67 @@
+/** Reading a whole call at once: its only item, or all of them. */
+import { type SluiceError, stackless } from '../core/error.ts'
+import { isResponse } from '../core/response.ts'
+import type { Consumer, Reader } from './reader.ts'
+
+/** Reads the only item of a call, after its handler has ended. */
+export function readOne(reader: Reader): Promise<unknown> {
+  return new Promise((resolve, reject) => reader.consume(new OneConsumer(reader, resolve, reject)))
+}
+
+class OneConsumer implements Consumer {
+  readonly #reader: Reader
+  readonly #resolve: (item: unknown) => void
+  readonly #reject: (error: unknown) => void
+  #found = false
+  #only: unknown
+
+  constructor(reader: Reader, resolve: (item: unknown) => void, reject: (error: unknown) => void) {
+    this.#reader = reader
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  item(item: unknown): void {
+    if (isResponse(item) && !item.hasData) return
+    if (this.#found) {
+      this.#refuse('a second item')
+      this.#reader.leave('a second item came where one was asked for')
+      return
+    }
+    this.#found = true
+    this.#only = isResponse(item) ? item.data() : item
+  }
+
+  end(): void {
+    const { context } = this.#reader
+    if (this.#found) this.#resolve(this.#only)
+    else if (context.isStopped) this.#reject(context.refusal ?? stackless('cancelled', 'stopped'))
+    else this.#refuse('no item')
+  }
+
+  fail(error: SluiceError): void {
+    this.#reject(error)
+  }
+
+  #refuse(what: string): void {
+    const { endpoint, instanceId } = this.#reader
+    this.#reject(
+      stackless('internal', `${endpoint} yielded ${what}; one() takes exactly one`, { endpoint, instanceId }),
+    )
+  }
+}
+
+/** Reads every item that has data. */
+export function readAll(reader: Reader): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const items: unknown[] = []
+    reader.consume({
+      item(item) {
+        if (!isResponse(item)) items.push(item)
+        else if (item.hasData) items.push(item.data())
+      },
+      end: () => resolve(items),
+      fail: reject,
+    })
+  })
+}
