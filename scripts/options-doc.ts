@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { CALL_OPTIONS } from '../src/client/client.ts'
 import { type OptionSpec, SERVE_OPTIONS, SHUTDOWN_OPTIONS, WAIT_OPTIONS } from '../src/core/options.ts'
 import { FILE_OPTIONS } from '../src/discovery/file/index.ts'
+import { STATIC_OPTIONS } from '../src/discovery/static/index.ts'
 import { CREATE_OPTIONS } from '../src/runtime/options.ts'
 import { CLIENT_OPTIONS } from '../src/runtime/scope.ts'
 import { MEMORY_OPTIONS } from '../src/transport/memory/index.ts'
@@ -17,6 +18,7 @@ const GROUPS: readonly { readonly title: string; readonly table: Readonly<Record
   { title: '`memory(options)`', table: MEMORY_OPTIONS },
   { title: '`tcp(options)` of `sluice/tcp`', table: TCP_OPTIONS },
   { title: '`file(options)` of `sluice/file`', table: FILE_OPTIONS },
+  { title: '`staticDiscovery(options)` of `sluice/static`', table: STATIC_OPTIONS },
   { title: '`endpoint.serve(handlerOrStage, options)`', table: SERVE_OPTIONS },
   { title: '`endpoint.client(options)`', table: CLIENT_OPTIONS },
   { title: '`client.generate(request, options)` and every other call', table: CALL_OPTIONS },

@@ -1,10 +1,11 @@
-// `npm run package`: packs what would be published into a temporary folder and lets publint and attw judge that tarball.
-// Needs dist/ (`npm run build`). Nothing is left behind, whatever they say.
+// `npm run package`: packs what would be published into a temporary folder, lets publint and attw judge that tarball, and
+// compiles programs against it. Needs dist/ (`npm run build`). Nothing is left behind, whatever they say.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileAsUsers } from './consumer.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'sluice-package-'))
@@ -24,6 +25,7 @@ try {
   const path = join(folder, tarball.filename)
   tool('publint', 'run', path, '--strict')
   tool('attw', '--profile', 'esm-only', path)
+  compileAsUsers(root, path, folder)
 } catch (error) {
   // The tool that failed has said why.
   if (!(error instanceof Error && 'status' in error)) throw error

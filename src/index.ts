@@ -7,6 +7,7 @@
 export type { Bus, BusEvent } from './actor/bus.ts'
 export type { Handler, ItemOf, RequestOf } from './actor/handler.ts'
 export { type CallOptions, Client } from './client/client.ts'
+export type { ConnectionPeer } from './client/peer.ts'
 export type { CustomRouter, Router, RouterName } from './client/pick.ts'
 export type { WaitNotice } from './client/wait.ts'
 export type { Ending } from './core/call.ts'
@@ -27,23 +28,27 @@ export type {
   DiscoveryHost,
   Instance,
   Lease,
+  LinkEvents,
+  Links,
   Watch,
 } from './discovery/discovery.ts'
 export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from './runtime/descriptor.ts'
 export type { EventEmitter, HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
-export type { CreateOptions } from './runtime/options.ts'
+export type { LogEvent } from './runtime/event-log/events.ts'
+export type { CreateOptions, EventLogOptions, EventLogTarget } from './runtime/options.ts'
 export { DistributedRuntime } from './runtime/runtime.ts'
 export {
   type ClientOptions,
   Component,
   Endpoint,
-  type HandlerResult,
   Namespace,
-  type StageObject,
 } from './runtime/scope.ts'
 export type { Served } from './runtime/served.ts'
+export type { HandlerResult, StageObject } from './runtime/stage-type.ts'
 export type { Closed } from './stream/reader.ts'
 export { ResponseStream } from './stream/response-stream.ts'
+export { ByteConnection, type Pipe, type PipeEvents } from './transport/byte-connection.ts'
 export { type MemoryHub, memoryHub } from './transport/memory/hub.ts'
 export { type MemoryOptions, type MemoryTransport, memory } from './transport/memory/index.ts'
-export type { Transport } from './transport/transport.ts'
+export type { Connection, ConnectionEvents, Listener, Transport } from './transport/transport.ts'
+export type { Frame, Limits } from './wire/frame.ts'

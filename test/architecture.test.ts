@@ -25,12 +25,13 @@ const ENTRANCES = ['index.ts', 'testing/']
 const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   rxjs: ['stream/observable.ts', 'actor/bus.ts'],
   '@msgpack/msgpack': ['wire/encode.ts', 'wire/decode.ts'],
-  eventemitter3: ['runtime/events.ts'],
+  eventemitter3: ['runtime/events.ts', 'runtime/isolating-emitter.ts'],
   'node:net': ['transport/tcp/'],
-  'node:fs': ['discovery/file/node-fs.ts', 'cli/'],
+  'node:fs': ['discovery/file/node-fs.ts', 'runtime/event-log/file-sink.ts', 'testing/event-log.ts', 'cli/'],
   'node:os': ['discovery/file/node-fs.ts', 'cli/'],
-  'node:path': ['discovery/file/node-fs.ts', 'cli/'],
+  'node:path': ['discovery/file/node-fs.ts', 'runtime/event-log/file-sink.ts', 'testing/event-log.ts', 'cli/'],
   'node:diagnostics_channel': ['core/trace.ts'],
+  'node:assert': ['testing/compliance/'],
   'node:*': ['cli/'],
 }
 

@@ -1,6 +1,7 @@
 /**
  * What the README and the docs say is true: every TypeScript block of the README runs and prints what its last comments
- * say, every link leads somewhere, every npm script it names exists, and docs/options.md is what the code makes of it.
+ * say, or, if it begins with the name of a file, what the block of commands says that starts it; every link leads
+ * somewhere, every npm script it names exists, and docs/options.md is what the code makes of it.
  */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +9,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { optionsPage } from '../scripts/options-doc.ts'
+import { complaints, together } from './support/commands.ts'
+import { Example } from './support/run-example.ts'
 import { assert, suite } from './support/suite.ts'
 
 const test = suite('readme')
@@ -15,7 +18,13 @@ const test = suite('readme')
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const readme = read('README.md')
-const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code)
+const fenced = (language: string) =>
+  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, code = '']) => code)
+/** Blocks that begin with the name of a file are started by a block of commands, the others by themselves. */
+const FILE = /^\/\/ (\S+\.ts)\n/
+const blocks = fenced('ts').filter((code) => !FILE.test(code))
+const files = new Map(fenced('ts').flatMap((code) => (FILE.test(code) ? [[FILE.exec(code)?.[1] ?? '', code]] : [])))
+const programs = fenced('sh').filter((commands) => commands.includes('--import tsx'))
 
 test('the README has code', () => {
   assert.ok(blocks.length > 0)
@@ -36,6 +45,36 @@ for (const [index, code] of blocks.entries()) {
     }
   })
 }
+
+for (const [index, text] of programs.entries()) {
+  test(`program ${index + 1} of the README runs and prints what it says`, { timeoutMs: 20_000 }, async () => {
+    const directory = mkdtempSync(join(root, 'test', '.readme-'))
+    const lines = text.trim().split('\n')
+    const commands = lines
+      .filter((line) => !line.startsWith('#'))
+      .map((line) => line.replace(/ *(&)? *(#.*)?$/, '').replace(/(\S+\.ts)/, `${directory}/$1`))
+    const said = lines.filter((line) => line.startsWith('# ')).map((line) => `${line.slice(2)}\n`)
+    for (const [file, code] of files) writeFileSync(join(directory, file), code)
+    const program = Example.terminal(together(commands), { SLUICE_FILE_DIR: directory })
+    try {
+      const { code, stdout, stderr } = await program.ended
+      assert.is(stdout, said.join(''))
+      assert.is(complaints(stderr), '')
+      assert.is(code, 0)
+    } finally {
+      program.signal('SIGKILL')
+      rmSync(directory, { recursive: true })
+    }
+  })
+}
+
+test('every file of the README is started by a block of commands', () => {
+  assert.ok(files.size > 0)
+  assert.equal(
+    [...files.keys()].filter((file) => !programs.some((commands) => commands.includes(` ${file}`))),
+    [],
+  )
+})
 
 for (const page of ['README.md', 'docs/architecture.md', 'docs/promises.md']) {
   test(`every link of ${page} leads somewhere`, () => {

@@ -11,8 +11,11 @@ import { Greeter } from './stages.ts'
 
 const runtime = await DistributedRuntime.create()
 
-// Serve: the method named like the endpoint, here `generate`, is the handler.
-await runtime.namespace('hello').component('greeter').endpoint('generate').serve(new Greeter())
+// Serve: the method named like the endpoint, here `generate`, is the handler. `main.ts call` leaves that to another
+// process (../serve-stage.ts).
+if (process.argv[2] !== 'call') {
+  await runtime.namespace('hello').component('greeter').endpoint('generate').serve(new Greeter())
+}
 
 // Call: a path says the same in one word, and the class gives the types of request and items.
 const client = await runtime.endpoint<Greeter['generate']>('hello.greeter.generate').client()

@@ -11,14 +11,17 @@ import { DistributedRuntime } from 'sluice'
 import { Stage1, Stage2, Stage3 } from './stages.ts'
 
 const runtime = await DistributedRuntime.create()
-
-// Stages wait for each other in `initialize`, so the order in which they are served does not matter.
 const pipeline = runtime.namespace('linear')
-await Promise.all([
-  pipeline.component('stage1').endpoint('generate').serve(new Stage1()),
-  pipeline.component('stage2').endpoint('generate').serve(new Stage2()),
-  pipeline.component('stage3').endpoint('generate').serve(new Stage3()),
-])
+
+// `main.ts call` only calls: the stages are served by other processes (../serve-stage.ts).
+if (process.argv[2] !== 'call') {
+  // Stages wait for each other in `initialize`, so the order in which they are served does not matter.
+  await Promise.all([
+    pipeline.component('stage1').endpoint('generate').serve(new Stage1()),
+    pipeline.component('stage2').endpoint('generate').serve(new Stage2()),
+    pipeline.component('stage3').endpoint('generate').serve(new Stage3()),
+  ])
+}
 
 const client = await pipeline.component('stage1').endpoint<Stage1['generate']>('generate').client()
 await client.waitForInstances()

@@ -14,13 +14,16 @@ import { DistributedRuntime } from 'sluice'
 import { Stage1, Stage2, Stage3 } from './stages.ts'
 
 const runtime = await DistributedRuntime.create()
-
 const pipeline = runtime.namespace('cancel')
-await Promise.all([
-  pipeline.component('stage1').endpoint('generate').serve(new Stage1()),
-  pipeline.component('stage2').endpoint('generate').serve(new Stage2()),
-  pipeline.component('stage3').endpoint('generate').serve(new Stage3()),
-])
+
+// `main.ts call` only calls: the stages are served by other processes (../serve-stage.ts).
+if (process.argv[2] !== 'call') {
+  await Promise.all([
+    pipeline.component('stage1').endpoint('generate').serve(new Stage1()),
+    pipeline.component('stage2').endpoint('generate').serve(new Stage2()),
+    pipeline.component('stage3').endpoint('generate').serve(new Stage3()),
+  ])
+}
 
 const client = await runtime.endpoint<Stage1['generate']>('cancel.stage1.generate').client()
 await client.waitForInstances()

@@ -1,6 +1,6 @@
 /**
  * Three stages that would stream for ever. None of them watches for being cancelled: leaving ends what they wait for,
- * and their `finally` runs.
+ * and their `finally` runs, where it may wait for the stage below to end first.
  */
 import type { Client, Context, DistributedRuntime } from 'sluice'
 
@@ -13,9 +13,12 @@ export class Stage1 {
   }
 
   async *generate(request: string, context: Context) {
+    const stream = await this.#stage2.generate(request, { context })
     try {
-      yield* await this.#stage2.generate(request, { context })
+      yield* stream
     } finally {
+      // Wherever stage2 runs: it has really ended then.
+      await stream.closed
       console.log('stage1: finally')
     }
   }
@@ -30,9 +33,11 @@ export class Stage2 {
   }
 
   async *generate(request: string, context: Context) {
+    const stream = await this.#stage3.generate(request, { context })
     try {
-      yield* await this.#stage3.generate(request, { context })
+      yield* stream
     } finally {
+      await stream.closed
       console.log('stage2: finally')
     }
   }

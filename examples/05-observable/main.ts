@@ -13,7 +13,11 @@ import { DistributedRuntime } from 'sluice'
 import { type Reading, Thermometer } from './stages.ts'
 
 const runtime = await DistributedRuntime.create()
-await runtime.endpoint('weather.thermometer.generate').serve(new Thermometer())
+
+// `main.ts call` only calls: the stage is served by another process (../serve-stage.ts).
+if (process.argv[2] !== 'call') {
+  await runtime.endpoint('weather.thermometer.generate').serve(new Thermometer())
+}
 
 // The tap: hot, and nothing is recorded for an endpoint that nobody observes.
 const tap = runtime.bus.observe('weather.*.*').subscribe((event) => {

@@ -117,7 +117,7 @@ export class Bus {
   readonly dispatch: Dispatch = (call) => {
     const actor = this.#actors.get(call.instanceId)
     if (actor !== undefined && actor.hop.endpoint === call.endpoint) return actor.submit(call)
-    throw stackless('unavailable', `instance ${call.instanceId} of ${call.endpoint} is gone`, {
+    throw stackless('not_found', `instance ${call.instanceId} of ${call.endpoint} is gone`, {
       endpoint: call.endpoint,
       instanceId: call.instanceId,
       retryable: true,

@@ -9,8 +9,15 @@ import type { Data } from '../core/response.ts'
 /** What serves an endpoint: takes the request and the call's context. */
 export type Handler<Req = any, Result = unknown> = (request: Req, context: Context) => Result
 
-/** The request that a handler takes. */
-export type RequestOf<H> = H extends (request: infer Req, ...rest: never[]) => unknown ? Req : never
+/** The request that a handler takes; `void` for one without parameters. */
+export type RequestOf<H> = H extends (request: infer Req, ...rest: never[]) => unknown
+  ? H extends (...args: infer Args) => unknown
+    ? [Args] extends [readonly []]
+      ? // biome-ignore lint/suspicious/noConfusingVoidType: only an argument that is void can be left out
+        void
+      : Req
+    : never
+  : never
 
 /** The items that callers of a handler receive. */
 export type ItemOf<H> = H extends (...args: never[]) => infer Result ? ItemOfResult<Result> : never

@@ -6,9 +6,10 @@ import type { Dispatch, Source, Tap } from '../core/call.ts'
 import { type CallNumber, Context, type ContextOptions } from '../core/context.ts'
 import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
-import { describe, isSluiceError, SluiceError } from '../core/error.ts'
+import { describe, isSluiceError, NotSent, SluiceError, stackless } from '../core/error.ts'
 import type { MetadataInit } from '../core/metadata.ts'
 import { integer, MAX_PREFETCH, type OptionTable, unknownOption, type WaitOptions } from '../core/options.ts'
+import type { Signal } from '../core/signal.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import type { InstanceSet } from '../discovery/instance-set.ts'
 import { readAll, readOne } from '../stream/collect.ts'
@@ -24,7 +25,7 @@ export interface CallOptions {
   /** The context this call is made under: its id, metadata, deadline and cancellation go with the call. */
   readonly context?: Context | undefined
   /** Cancels the call when it aborts. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: Signal | undefined
   /** Ends the call with `deadline_exceeded` after so many milliseconds. @default none */
   readonly timeoutMs?: number | undefined
   /** Merged over the metadata of `context`. */
@@ -32,6 +33,10 @@ export interface CallOptions {
   /** Items the handler may be ahead of the consumer, 1 to 4096. @default 1 in process */
   readonly prefetch?: number | undefined
 }
+
+/** What a call is given: the request, which may be left out where it may be `undefined`. */
+// biome-ignore lint/suspicious/noConfusingVoidType: of all types, only an argument that may be void can be left out
+export type Given<Req> = Req | (Req extends void ? void : never)
 
 /** Checked by hand where a call is made, which is too hot for a table. */
 export const CALL_OPTIONS: OptionTable<CallOptions> = {
@@ -76,6 +81,8 @@ export interface ClientHost extends WaitHost {
   tapFor(instance: Instance): Tap | undefined
   /** What this runtime itself serves of the endpoint while it drains, for calls made under calls it has accepted. */
   drainingInstances(context: Context | undefined): readonly Instance[]
+  /** An instance that this runtime itself serves of the endpoint, whether or not discovery lists it. */
+  ownInstance(instanceId: string): Instance | undefined
   readonly callNumber: CallNumber
   /** Why no call may be made any more. */
   refusal(): SluiceError | undefined
@@ -128,23 +135,31 @@ export class Client<Req = any, Item = any> {
    * @throws SluiceError `unavailable`, `resource_exhausted`, `invalid_argument`, `cancelled`, `deadline_exceeded`: see the
    * table of errors in docs/promises.md. What the handler does surfaces while iterating.
    */
-  async generate(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+  async generate(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
     return this.#stream(await this.#open(request, options, this.#pick))
   }
 
   /** As `generate`, on an instance taken by chance. */
-  async random(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+  async random(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
     return this.#stream(await this.#open(request, options, this.#random))
   }
 
   /** As `generate`, on the next instance in turn. */
-  async roundRobin(request: Req, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+  async roundRobin(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
     return this.#stream(await this.#open(request, options, this.#roundRobin))
   }
 
-  /** As `generate`, on the named instance and no other. @throws SluiceError `not_found` if it is not known. */
-  async direct(request: Req, instanceId: string, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
-    const instance = this.#set.get(instanceId)
+  /**
+   * As `generate`, on the named instance and no other; one that has left discovery is asked all the same.
+   * @throws SluiceError `not_found` if it is not known, `unavailable` if it is draining.
+   */
+  async direct(
+    request: Given<Req>,
+    instanceId: string,
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<ResponseStream<Item>> {
+    const set = this.#set
+    const instance = set.get(instanceId) ?? set.departed(instanceId) ?? this.#host.ownInstance(instanceId)
     if (instance === undefined) {
       throw new SluiceError('not_found', `${this.endpoint} has no instance ${describe(instanceId)}`, {
         endpoint: this.endpoint,
@@ -159,7 +174,7 @@ export class Client<Req = any, Item = any> {
    * The only item of a call, after its handler has ended.
    * @throws SluiceError `internal` if there are none or two; `cancelled` if the call was stopped without an item.
    */
-  one(request: Req, options: CallOptions = NO_OPTIONS): Promise<Item> {
+  one(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item> {
     // Without `async`: two promises less are a tenth of the shortest call.
     try {
       const opened = this.#open(request, options, this.#pick)
@@ -170,12 +185,12 @@ export class Client<Req = any, Item = any> {
   }
 
   /** Every item of a call. */
-  async all(request: Req, options: CallOptions = NO_OPTIONS): Promise<Item[]> {
+  async all(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item[]> {
     return (await readAll(await this.#open(request, options, this.#pick))) as Item[]
   }
 
   /** A cold Observable: every subscription makes a call, and unsubscribing cancels it. */
-  observable(request: Req, options: CallOptions = NO_OPTIONS): Observable<Item> {
+  observable(request: Given<Req>, options: CallOptions = NO_OPTIONS): Observable<Item> {
     return observeCall<Item>(() => {
       checkOptions(options)
       const context = options.context?.child() ?? new Context({ env: this.#host.env })
@@ -201,8 +216,9 @@ export class Client<Req = any, Item = any> {
       }
       const watcher = { since: this.#host.env.now(), complete }
       this.watchers.add(watcher)
-      next(this.#set.all)
-      const ended = this.#set.listen(() => next(this.#set.all))
+      // A copy for each subscriber: whoever sorts what it was given must not reorder what calls are routed by.
+      next([...this.#set.all])
+      const ended = this.#set.listen(() => next([...this.#set.all]))
       return () => {
         ended()
         this.watchers.delete(watcher)
@@ -242,6 +258,11 @@ export class Client<Req = any, Item = any> {
     this.#host.onClose(this as Client)
   }
 
+  /** @internal Calls that no instance has taken yet: being dialled or answered, or waiting to be tried again. */
+  get openingCalls(): Iterable<{ readonly context: Context; readonly instanceId: string; readonly since: number }> {
+    return this.#opening
+  }
+
   #stream(reader: Reader): ResponseStream<Item> {
     const stream = new ResponseStream<Item>(reader)
     this.openCalls.watch(reader, stream)
@@ -257,7 +278,7 @@ export class Client<Req = any, Item = any> {
   }
 
   /** Calls give way as items do: a loop that only makes calls would otherwise never leave the turn it began in. */
-  #open(request: Req, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
+  #open(request: unknown, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
     const { turn } = this.#host.env
     if (!turn.spend()) return this.#openNow(request, options, pick, only)
     return new Promise((resolve, reject) => {
@@ -272,7 +293,7 @@ export class Client<Req = any, Item = any> {
     })
   }
 
-  #openNow(request: Req, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
+  #openNow(request: unknown, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
     const host = this.#host
     const refusal = this.#refusal()
     if (refusal !== undefined) throw refusal
@@ -375,18 +396,20 @@ export class Client<Req = any, Item = any> {
     instance: Instance,
     thrown: unknown,
   ): Promise<Reader> {
-    const refusal = SluiceError.from(thrown)
+    const refusal = only === undefined ? ofAny(SluiceError.from(thrown)) : SluiceError.from(thrown)
     const { env, budget } = this.#host
     if (refusal.retryable && refusal.code === 'unavailable') this.#set.avoid(instance.instanceId)
     const tried = (triedBefore ?? new Set<string>()).add(instance.instanceId)
     const others = this.#set.routable.some(({ instanceId }) => !tried.has(instanceId))
+    // Whoever leaves or is lost is avoided from now on: these calls were on their way, and go on without doubling any load.
+    const isFree = (refusal.code === 'unavailable' || refusal instanceof NotSent) && this.#set.hasHealthy(tried)
     if (
       reader.isOver ||
       !refusal.retryable ||
       only !== undefined ||
       tried.size >= MAX_ATTEMPTS ||
       !others ||
-      !budget.spend()
+      !(isFree || budget.spend())
     ) {
       reader.refused(refusal)
       return refuse(env, refusal)
@@ -405,10 +428,18 @@ export class Client<Req = any, Item = any> {
   }
 
   async #unroutable(reader: Reader): Promise<Reader> {
-    const known = new Set((await this.#host.known()).map(formatEndpoint))
+    let known: ReadonlySet<string>
+    this.#opening.add(reader)
+    try {
+      known = new Set((await this.#host.known()).map(formatEndpoint))
+    } finally {
+      this.#opening.delete(reader)
+    }
     const why = this.#host.isDraining() ? 'the runtime is shutting down' : knownText(this.endpoint, known)
     const message = `no instance of ${this.endpoint}: ${why}`
-    const refusal = new SluiceError('unavailable', message, { endpoint: this.endpoint, retryable: true })
+    const unavailable = new SluiceError('unavailable', message, { endpoint: this.endpoint, retryable: true })
+    // Cancelled, or its client closed, while discovery was asked.
+    const refusal = (reader.isOver && reader.context.refusal) || unavailable
     reader.refused(refusal)
     return refuse(this.#host.env, refusal)
   }
@@ -432,6 +463,13 @@ function refuse(env: Env, refusal: SluiceError): Promise<never> {
     if (env.turn.spend()) env.turn.defer(() => reject(refusal))
     else reject(refusal)
   })
+}
+
+/** What discovery still lists and is gone was asked for by nobody but `direct`; for any other call none is available. */
+function ofAny(refusal: SluiceError): SluiceError {
+  if (refusal.code !== 'not_found' || !refusal.retryable) return refusal
+  const { message, endpoint, instanceId, hops } = refusal
+  return stackless('unavailable', message, { endpoint, instanceId, hops, retryable: true })
 }
 
 function contextOptions({ signal, timeoutMs, metadata }: CallOptions, env: Env): ContextOptions {

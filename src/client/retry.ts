@@ -1,7 +1,8 @@
 /**
  * The retry budget: calls that provably did not start may go to another instance, but a client that meets refusals
  * everywhere must not double the load. Retries are paid from a bucket that every call fills by a tenth (the idea of
- * gRPC's retry throttling, gRFC A6).
+ * gRPC's retry throttling, gRFC A6). Free, as there, is the way of a call from an instance that leaves or is lost to one
+ * that has not failed: a restart under load must not fail what was on its way.
  */
 
 /** Attempts of one call, the first included. */

@@ -1,44 +1,18 @@
-/**
- * The sessions of a runtime with others: one per address, dialled when a call needs it, dialled again with backoff after
- * it was lost.
- */
+/** The processes that a runtime calls, by address: one session with each, whoever needs it. */
 import type { Call, Dispatch, Source } from '../core/call.ts'
-import type { Env } from '../core/env.ts'
-import { SluiceError } from '../core/error.ts'
-import { Session } from '../session/session.ts'
+import { SluiceError, stackless } from '../core/error.ts'
+import type { LinkEvents, Links } from '../discovery/discovery.ts'
+import type { Session } from '../session/session.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Peer, type PeerHost } from './peer.ts'
 
-export interface SessionPoolHost {
-  readonly runtimeId: string
-  readonly env: Env
-  /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
-  avoid(address: string): void
-  /** A connection to `address` can carry calls. */
-  connected(address: string): void
-  /** It cannot any more; without an error it was closed in good order. */
-  disconnected(address: string, error: SluiceError | undefined): void
-}
-
-const FIRST_BACKOFF_MS = 50
-const MAX_BACKOFF_MS = 2_000
-
-interface Peer {
-  session: Session | undefined
-  dialling: Promise<Session> | undefined
-  failures: number
-  /** Not dialled before. */
-  notBefore: number
-}
-
-export class SessionPool {
+export class SessionPool implements Links {
   readonly #transport: Transport
-  readonly #host: SessionPoolHost
+  readonly #host: PeerHost
   readonly #peers = new Map<string, Peer>()
-  readonly #closing = new AbortController()
-  /** Also those that take no more calls and still have some. */
-  readonly #sessions = new Set<Session>()
+  #isClosed = false
 
-  constructor(transport: Transport, host: SessionPoolHost) {
+  constructor(transport: Transport, host: PeerHost) {
     this.#transport = transport
     this.#host = host
   }
@@ -47,74 +21,48 @@ export class SessionPool {
   dispatchTo(address: string): Dispatch {
     return (call) => {
       const session = this.#peers.get(address)?.session
-      return session?.isUsable ? session.dispatch(call) : this.#dialled(address, call)
+      return session === undefined ? this.#dialled(address, call) : session.dispatch(call)
     }
   }
 
+  keep(address: string, events: LinkEvents): { close(): void } {
+    return this.#isClosed ? { close() {} } : this.#peer(address).keep(events)
+  }
+
   close(): void {
-    this.#closing.abort()
-    for (const session of this.#sessions) session.close()
+    this.#isClosed = true
+    for (const peer of this.#peers.values()) peer.close()
   }
 
   async #dialled(address: string, call: Call): Promise<Source> {
-    const session = await this.#session(address)
+    const session = await this.#session(address).catch((thrown) => {
+      throw unreached(call, SluiceError.from(thrown))
+    })
     const { refusal } = call.context
     if (refusal !== undefined) throw refusal
     return session.dispatch(call)
   }
 
-  #session(address: string): Promise<Session> {
-    let peer = this.#peers.get(address)
-    if (peer === undefined) {
-      peer = { session: undefined, dialling: undefined, failures: 0, notBefore: 0 }
-      this.#peers.set(address, peer)
-    }
-    if (peer.session?.isUsable) return Promise.resolve(peer.session)
-    peer.dialling ??= this.#dial(address, peer).finally(() => {
-      peer.dialling = undefined
-    })
-    return peer.dialling
+  async #session(address: string): Promise<Session> {
+    if (this.#isClosed) throw new SluiceError('unavailable', 'the runtime is closed', { retryable: true })
+    return this.#peer(address).dialled()
   }
 
-  async #dial(address: string, peer: Peer): Promise<Session> {
-    const { env, runtimeId } = this.#host
-    if (env.now() < peer.notBefore) {
-      throw new SluiceError('unavailable', `${address} failed a moment ago and is not dialled yet`, { retryable: true })
+  #peer(address: string): Peer {
+    let peer = this.#peers.get(address)
+    if (peer === undefined) {
+      // Addresses come and go with their processes.
+      for (const [known, { isIdle }] of this.#peers) if (isIdle) this.#peers.delete(known)
+      peer = new Peer(address, this.#transport, this.#host)
+      this.#peers.set(address, peer)
     }
-    try {
-      const connection = await this.#transport.dial(address, { signal: this.#closing.signal, env })
-      let isUp = false
-      const session = new Session(connection, 'dialler', {
-        ...{ env, runtimeId },
-        dispatch: () => {
-          throw new SluiceError('unimplemented', 'calls go from dialler to listener', { retryable: true })
-        },
-        onSuspect: () => this.#host.avoid(address),
-        onClose: (error) => {
-          this.#sessions.delete(session)
-          if (peer.session === session) peer.session = undefined
-          if (error !== undefined) this.#host.avoid(address)
-          if (isUp) this.#host.disconnected(address, error)
-        },
-      })
-      this.#sessions.add(session)
-      await session.ready
-      peer.session = session
-      peer.failures = 0
-      if (!session.isClosed) {
-        isUp = true
-        this.#host.connected(address)
-      }
-      return session
-    } catch (thrown) {
-      const backoff = Math.min(FIRST_BACKOFF_MS * 2 ** peer.failures++, MAX_BACKOFF_MS)
-      peer.notBefore = env.now() + backoff * (0.5 + env.random() / 2)
-      const { message, code } = SluiceError.from(thrown)
-      // Nothing was sent: wherever it failed, the call has not started.
-      throw new SluiceError(code === 'unimplemented' ? code : 'unavailable', message, {
-        retryable: true,
-        cause: thrown,
-      })
-    }
+    return peer
   }
+}
+
+/** One dial serves many calls; each says by itself whom it did not reach. Nothing was sent: it has not started. */
+function unreached({ endpoint, instanceId, context }: Call, why: SluiceError): SluiceError {
+  const hops = [...context.path.map((hop) => hop.endpoint), endpoint]
+  const message = `${endpoint} (${instanceId}) was not reached: ${why.message}`
+  return stackless(why.code, message, { endpoint, instanceId, hops, retryable: true, cause: why })
 }

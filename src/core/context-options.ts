@@ -5,20 +5,21 @@ import type { Env } from './env.ts'
 import { describe, SluiceError } from './error.ts'
 import type { MetadataInit } from './metadata.ts'
 import { unknownOption } from './options.ts'
+import type { Signal } from './signal.ts'
 
 export interface ContextOptions {
   /** Names the request on every hop. @default a random id */
   readonly id?: string
   readonly metadata?: MetadataInit
   /** Kills the context when it aborts. */
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: Signal | undefined
   /** Kills the context with `deadline_exceeded` after so many milliseconds. */
   readonly timeoutMs?: number | undefined
   /** Clock and timers. @default the system's */
   readonly env?: Env
 }
 
-export function checkSignal(signal: unknown): AbortSignal {
+export function checkSignal(signal: unknown): Signal {
   if (signal instanceof AbortSignal) return signal
   throw new SluiceError('invalid_argument', `signal is ${describe(signal)}; it must be an AbortSignal`)
 }

@@ -14,6 +14,7 @@ import { describe, isSluiceError, SluiceError, stackless } from './error.ts'
 import { follow, unfollow, whenSettled } from './follow.ts'
 import { type Entry, List } from './list.ts'
 import { Metadata } from './metadata.ts'
+import type { Signal } from './signal.ts'
 import { Deferred, Waiter } from './waiter.ts'
 
 export type { ContextOptions } from './context-options.ts'
@@ -139,7 +140,7 @@ export class Context implements Dependant {
   }
 
   /** Fires once, when the context is stopped or killed; not when a call ends well. Made when first asked for. */
-  get signal(): AbortSignal {
+  get signal(): Signal {
     const extras = this.#extra()
     if (extras.controller === undefined) {
       extras.controller = new AbortController()
@@ -244,6 +245,14 @@ export class Context implements Dependant {
   static forRemote({ path, callId, metadata, ...options }: RemoteContext): Context {
     const context = new Inheriting(options, undefined, callId, 0, undefined, path)
     context.#metadata = metadata
+    return context
+  }
+
+  /** @internal A context below this one, of the same call, that hears of a stop or a kill what `copy` makes of it. */
+  beyond(copy: (error: SluiceError) => SluiceError): Context {
+    const context = new Inheriting(NO_OPTIONS, this, this.#call, this.#number)
+    context.onStop = (error) => Context.prototype.onStop.call(context, copy(error))
+    context.onKill = (error) => Context.prototype.onKill.call(context, copy(error))
     return context
   }
 

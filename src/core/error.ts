@@ -89,6 +89,9 @@ export class SluiceError extends Error {
   }
 }
 
+/** A refusal by this very process, before anything left it: trying elsewhere loads nobody, and is free. */
+export class NotSent extends SluiceError {}
+
 const OPTIONS: readonly string[] = [
   'cause',
   'details',

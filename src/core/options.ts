@@ -5,11 +5,14 @@
 
 import { nearMisses } from './endpoint-id.ts'
 import { describe, SluiceError } from './error.ts'
+import type { Signal } from './signal.ts'
 
 export interface OptionSpec {
   /** What is accepted, in words. */
   readonly expects: string
   readonly accepts: (value: unknown) => boolean
+  /** What an object that was refused lacks, in words, where that helps. */
+  readonly lacks?: (value: object) => string | undefined
   /** Shown in the docs and used when the option is left out. */
   readonly default?: unknown
   /** Shown instead of the default where that is made at run time. */
@@ -59,12 +62,17 @@ export function readOptions<Options extends object>(
     if (!spec.accepts(value)) {
       throw new SluiceError(
         'invalid_argument',
-        `${of} option ${name} is ${describe(value)}; it must be ${spec.expects}`,
+        `${of} option ${name} is ${describe(value)}; it must be ${spec.expects}${lackOf(spec, value)}`,
       )
     }
     options[name] = value
   }
   return options as Options
+}
+
+function lackOf({ lacks }: OptionSpec, value: unknown): string {
+  const missing = value !== null && typeof value === 'object' ? lacks?.(value) : undefined
+  return missing === undefined ? '' : `; this one lacks ${missing}`
 }
 
 /** The refusal of an option that `of` does not have. */
@@ -135,7 +143,7 @@ export interface WaitOptions {
   /** Milliseconds after which the wait fails with `deadline_exceeded`. @default 30000 */
   readonly timeoutMs?: number
   /** Ends the wait. */
-  readonly signal?: AbortSignal
+  readonly signal?: Signal
 }
 
 const aSignal: OptionSpec = {

@@ -25,10 +25,12 @@ export interface TraceMessage {
 
 type Channel = TracingChannel<string, TraceMessage>
 
+/** @internal */
 export const callChannel: Channel = tracingChannel('sluice:call') as unknown as Channel
+/** @internal */
 export const handlerChannel: Channel = tracingChannel('sluice:handler') as unknown as Channel
 
-/** Publishes the beginning and returns the message to give to `traceEnd`; `undefined` while nobody listens. */
+/** @internal Publishes the beginning and returns the message to give to `traceEnd`; `undefined` while nobody listens. */
 export function traceStart(channel: Channel, call: Call): TraceMessage | undefined {
   if (!channel.hasSubscribers) return undefined
   const message: TraceMessage = {
@@ -43,6 +45,7 @@ export function traceStart(channel: Channel, call: Call): TraceMessage | undefin
   return message
 }
 
+/** @internal */
 export function traceEnd(
   channel: Channel,
   message: TraceMessage,

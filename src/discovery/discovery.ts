@@ -8,24 +8,10 @@
  */
 import type { EndpointId } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
+import type { SluiceError } from '../core/error.ts'
+import type { Instance } from '../core/instance.ts'
 
-/** The record of one served endpoint instance. */
-export interface Instance extends EndpointId {
-  /** Unique everywhere and for ever. */
-  readonly instanceId: string
-  /** The runtime that serves it. */
-  readonly runtimeId: string
-  /** Where calls go, in the words of the transport. */
-  readonly address: string
-  /** Wall-clock milliseconds since 1970 at which it was announced; for people, nothing is decided by it. */
-  readonly since: number
-  /** Whether shutdown waits for its calls. */
-  readonly gracefulShutdown: boolean
-  /** Labels for the metrics of this endpoint. */
-  readonly metricsLabels?: Readonly<Record<string, string>>
-  /** A request that a health check may send. */
-  readonly healthCheckPayload?: unknown
-}
+export type { Instance } from '../core/instance.ts'
 
 export type Change =
   /** It is there, or its record has changed. */
@@ -67,10 +53,33 @@ export interface Load {
   readonly waiting: number
 }
 
+/** What the runtime at an address says of itself, over the connection that calls to it go over. */
+export interface LinkEvents {
+  /**
+   * What it serves, when the connection is up, and then what changes; `synced` once all of it was said. What it says of
+   * this very runtime is left out: its discovery knows that already.
+   */
+  said(change: {
+    readonly added: readonly Instance[]
+    readonly removed: readonly string[]
+    readonly synced: boolean
+  }): void
+  /** It cannot be reached, or its connection was lost, and what was said does not hold any more; dialled again later. */
+  down(error: SluiceError | undefined): void
+}
+
+/** Connections of a runtime to others: one per address, whoever needs it. */
+export interface Links {
+  /** Keeps the connection to `address` up, dialled again with backoff for as long as it takes, until it is closed. */
+  keep(address: string, events: LinkEvents): { close(): void }
+}
+
 /** What a runtime lends its discovery. */
 export interface DiscoveryHost {
   readonly runtimeId: string
   readonly env: Env
+  /** Left out by a runtime whose calls go over no connections. */
+  readonly links?: Links
   /** Logs one line. */
   warn(line: string): void
   /** What the heartbeats of this runtime carry, by instance id. */

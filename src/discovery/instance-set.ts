@@ -9,6 +9,8 @@ import type { Change, Discovery, Instance, Watch } from './discovery.ts'
 
 /** How long an instance that failed is avoided while others exist. */
 const AVOID_MS = 5_000
+/** How many of those that have left are remembered. */
+const MAX_DEPARTED = 64
 
 export class InstanceSet {
   readonly path: string
@@ -16,11 +18,13 @@ export class InstanceSet {
   readonly #env: Env
   #watch: Watch | undefined
   readonly #instances = new Map<string, Instance>()
+  readonly #departed = new Map<string, Instance>()
   readonly #avoided = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   readonly #onChange: (change: Change) => void
-  #all: readonly Instance[] = []
-  #routable: readonly Instance[] = []
+  /** Counted when they are asked for: a listing of thousands comes one by one. */
+  #all: readonly Instance[] | undefined = []
+  #routable: readonly Instance[] | undefined = []
   #synced = false
 
   constructor(id: EndpointId, env: Env, onChange: (change: Change) => void) {
@@ -37,6 +41,7 @@ export class InstanceSet {
 
   /** Everything discovery has announced, oldest first. */
   get all(): readonly Instance[] {
+    this.#all ??= [...this.#instances.values()]
     return this.#all
   }
 
@@ -48,18 +53,29 @@ export class InstanceSet {
   /** What a call may go to: those that have not failed lately, or all of them if every one has. */
   get routable(): readonly Instance[] {
     if (this.#avoided.size > 0) this.#forgive()
+    this.#routable ??= this.#healthy()
     return this.#routable
+  }
+
+  /** Whether an instance that has not failed lately is there, besides those `tried`. */
+  hasHealthy(tried: ReadonlySet<string>): boolean {
+    return this.routable.some(({ instanceId }) => !this.#avoided.has(instanceId) && !tried.has(instanceId))
   }
 
   get(instanceId: string): Instance | undefined {
     return this.#instances.get(instanceId)
   }
 
+  /** One that left discovery: whether it drains, or is gone, only it can tell. */
+  departed(instanceId: string): Instance | undefined {
+    return this.#departed.get(instanceId)
+  }
+
   /** Avoids an instance that failed; it returns by itself, or when it is announced again. */
   avoid(instanceId: string): void {
     if (!this.#instances.has(instanceId)) return
     this.#avoided.set(instanceId, this.#env.now() + AVOID_MS)
-    this.#recount()
+    this.#routable = undefined
   }
 
   /** Calls `listener` after every change; the returned function ends that. */
@@ -79,28 +95,35 @@ export class InstanceSet {
     } else {
       const { instanceId } = change.instance
       this.#avoided.delete(instanceId)
+      this.#departed.delete(instanceId)
       if (change.type === 'added') this.#instances.set(instanceId, change.instance)
-      else this.#instances.delete(instanceId)
+      else this.#remove(change.instance)
+      this.#all = undefined
+      this.#routable = undefined
     }
-    this.#recount()
     this.#onChange(change)
     for (const listener of [...this.#listeners]) listener()
   }
 
+  #remove(instance: Instance): void {
+    this.#instances.delete(instance.instanceId)
+    this.#departed.set(instance.instanceId, instance)
+    if (this.#departed.size <= MAX_DEPARTED) return
+    for (const [oldest] of this.#departed) return void this.#departed.delete(oldest)
+  }
+
   #forgive(): void {
     const now = this.#env.now()
-    let changed = false
     for (const [instanceId, until] of this.#avoided) {
       if (until > now) continue
       this.#avoided.delete(instanceId)
-      changed = true
+      this.#routable = undefined
     }
-    if (changed) this.#recount()
   }
 
-  #recount(): void {
-    this.#all = [...this.#instances.values()]
-    const healthy = this.#all.filter(({ instanceId }) => !this.#avoided.has(instanceId))
-    this.#routable = healthy.length > 0 ? healthy : this.#all
+  #healthy(): readonly Instance[] {
+    if (this.#avoided.size === 0) return this.all
+    const healthy = this.all.filter(({ instanceId }) => !this.#avoided.has(instanceId))
+    return healthy.length > 0 ? healthy : this.all
   }
 }

@@ -9,8 +9,8 @@ import { type InputOf, isStandardSchema, type OutputOf, type StandardSchema } fr
  * What both sides of an endpoint share. `Req` and `Item` are what a client gives and gets; `HandlerReq` and `HandlerItem`
  * what the handler gets and gives. They differ where a schema transforms.
  */
-export interface EndpointDescriptor<Req, Item, HandlerReq = Req, HandlerItem = Item> {
-  readonly path: string
+export interface EndpointDescriptor<Req, Item, HandlerReq = Req, HandlerItem = Item, Path extends string = string> {
+  readonly path: Path
   readonly request: StandardSchema<Req, HandlerReq> | undefined
   readonly item: StandardSchema<HandlerItem, Item> | undefined
 }
@@ -28,10 +28,10 @@ export interface EndpointSchemas<Request, Item> {
  *
  * @throws SluiceError `invalid_argument` for a malformed path, or a schema that is none.
  */
-export function defineEndpoint<Request = unknown, Item = unknown>(
-  path: string,
+export function defineEndpoint<Request = unknown, Item = unknown, Path extends string = string>(
+  path: Path,
   schemas: EndpointSchemas<Request, Item> = {},
-): EndpointDescriptor<InputOf<Request>, OutputOf<Item>, OutputOf<Request>, InputOf<Item>> {
+): EndpointDescriptor<InputOf<Request>, OutputOf<Item>, OutputOf<Request>, InputOf<Item>, Path> {
   parseEndpoint(path)
   for (const [side, schema] of Object.entries(schemas)) {
     if (side !== 'request' && side !== 'item') {

@@ -1,11 +1,13 @@
 /**
- * What happens in a runtime, as typed events, and its warnings, one line each. A listener that throws is logged and does
- * not disturb the runtime; control characters never reach the log.
+ * What happens in a runtime, as typed events, and its warnings, one line each. A listener that throws is logged and
+ * disturbs neither the runtime nor the other listeners; control characters never reach the log.
  */
-import { EventEmitter } from 'eventemitter3'
+import type { EventEmitter } from 'eventemitter3'
+import type { ConnectionPeer } from '../client/peer.ts'
 import type { WaitNotice } from '../client/wait.ts'
 import { describe, type SluiceError } from '../core/error.ts'
 import type { Instance } from '../discovery/discovery.ts'
+import { IsolatingEmitter } from './isolating-emitter.ts'
 
 export type { EventEmitter } from 'eventemitter3'
 
@@ -44,10 +46,10 @@ export interface RuntimeEvents {
     /** How many restarts there were within the last 30 s. */
     readonly restart: number
   }) => void
-  /** A connection that this runtime made can carry calls. */
-  'connection-up': (event: { readonly address: string }) => void
+  /** A connection, made or accepted by this runtime, can carry calls. */
+  'connection-up': (event: ConnectionPeer) => void
   /** It cannot any more; without an error it was closed in good order. */
-  'connection-down': (event: { readonly address: string; readonly error?: SluiceError }) => void
+  'connection-down': (event: ConnectionPeer & { readonly error?: SluiceError }) => void
   'lease-lost': (event: { readonly instance: Instance; readonly reason: string }) => void
   draining: (event: { readonly openCalls: number }) => void
   closed: (event: { readonly error?: SluiceError }) => void
@@ -61,20 +63,21 @@ export interface Logger {
 const stderr: Logger = { warn: (line) => process.stderr.write(`sluice: ${line}\n`) }
 
 export class Reports {
-  readonly events: EventEmitter<RuntimeEvents> = new EventEmitter()
+  readonly events: EventEmitter<RuntimeEvents> = new IsolatingEmitter((name, thrown) =>
+    this.warn(`a listener of ${name} threw: ${describe(thrown)}`),
+  ) as unknown as EventEmitter<RuntimeEvents>
   readonly #logger: Logger | false
+  /** Hears of every event before the listeners do: the event log. */
+  noted: ((name: keyof RuntimeEvents, event: never) => void) | undefined
 
   constructor(logger: Logger | false = stderr) {
     this.#logger = logger
   }
 
   emit<Name extends keyof RuntimeEvents>(name: Name, event: Parameters<RuntimeEvents[Name]>[0]): void {
-    try {
-      const emit = this.events.emit as (name: string, event: unknown) => boolean
-      emit.call(this.events, name, event)
-    } catch (thrown) {
-      this.warn(`a listener of ${name} threw: ${describe(thrown)}`)
-    }
+    this.noted?.(name, event as never)
+    const emit = this.events.emit as (name: string, event: unknown) => boolean
+    emit.call(this.events, name, event)
   }
 
   warn(line: string): void {

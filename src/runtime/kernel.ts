@@ -8,6 +8,7 @@ import type { Run } from '../actor/run.ts'
 import type { Client, ClientHost } from '../client/client.ts'
 import { RetryBudget } from '../client/retry.ts'
 import type { WaiterName } from '../client/wait.ts'
+import type { Tap } from '../core/call.ts'
 import type { CallNumber, Context, Hop } from '../core/context.ts'
 import type { EndpointId } from '../core/endpoint-id.ts'
 import { formatEndpoint } from '../core/endpoint-id.ts'
@@ -16,6 +17,7 @@ import { describe, SluiceError } from '../core/error.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import { InstanceSet } from '../discovery/instance-set.ts'
 import { type DroppedStreams, droppedStreams } from '../stream/open-calls.ts'
+import type { LoggedRuntime } from './event-log/index.ts'
 import { Reports, shown } from './events.ts'
 import type { RuntimeConfig } from './options.ts'
 import type { Plane } from './plane.ts'
@@ -43,20 +45,29 @@ export class Kernel implements ActorHost {
   readonly #dropped: DroppedStreams
   readonly #sets = new Map<string, { readonly set: InstanceSet; readonly budget: RetryBudget; users: number }>()
   readonly #calls: CallNumber
+  /** Only if there is an event log. */
+  readonly #log: LoggedRuntime | undefined
 
-  constructor({ env = systemEnv, logger, plane }: RuntimeConfig) {
+  constructor({ env = systemEnv, logger, plane, eventLog }: RuntimeConfig) {
     this.env = new TrackedEnv(env)
     this.id = this.env.id()
     this.#calls = { prefix: this.id, last: 0 }
     this.reports = new Reports(logger)
     this.bus = new Bus(this.env)
+    const log = eventLog?.({
+      ...{ runtimeId: this.id, env, left: () => this.#left() },
+      warn: (line) => this.reports.warn(line),
+    })
+    this.#log = log
+    if (log !== undefined) this.reports.noted = (name, event) => log.event(name, event)
     this.plane = plane({
-      ...{ runtimeId: this.id, env, dispatch: this.bus.dispatch },
+      ...{ runtimeId: this.id, env, dispatch: log?.handlers(this.bus.dispatch) ?? this.bus.dispatch },
+      logged: log && ((transport) => log.transport(transport)),
       warn: (line) => this.reports.warn(line),
       avoid: (address) => this.#avoid(address),
-      connected: (address) => this.reports.emit('connection-up', { address }),
-      disconnected: (address, error) =>
-        this.reports.emit('connection-down', error === undefined ? { address } : { address, error }),
+      connected: (peer) => this.reports.emit('connection-up', peer),
+      disconnected: (peer, error) =>
+        this.reports.emit('connection-down', error === undefined ? peer : { ...peer, error }),
     })
     this.#dropped = droppedStreams(({ endpoint, context }) =>
       this.reports.warn(
@@ -101,9 +112,17 @@ export class Kernel implements ActorHost {
       dropped: this.#dropped,
       waits: this.plane.waits,
       waiter,
-      dispatchTo: (instance) => this.plane.dispatchTo(instance),
-      tapFor: (instance) => (instance.runtimeId === this.id ? undefined : this.bus.tap(path, 'remote')),
+      dispatchTo: (instance) => {
+        const dispatch = this.plane.dispatchTo(instance)
+        return this.#log?.calls(dispatch, instance) ?? dispatch
+      },
+      tapFor: (instance) => {
+        const tap = instance.runtimeId === this.id ? undefined : this.bus.tap(path, 'remote')
+        return this.#log?.callTap(tap) ?? tap
+      },
       drainingInstances: (context) => this.#drainingInstances(path, context),
+      ownInstance: (instanceId) =>
+        [...this.served].find((each) => each.instanceId === instanceId && each.endpoint === path)?.instance,
       callNumber: this.#calls,
       refusal: () => this.refusalOf(path),
       isDraining: () => this.state !== 'open',
@@ -120,6 +139,12 @@ export class Kernel implements ActorHost {
         onClose(client)
       },
     }
+  }
+
+  /** Who watches the handlers of an endpoint. */
+  handlerTap(path: string): Tap {
+    const tap = this.bus.tap(path, 'local')
+    return this.#log?.handlerTap(tap) ?? tap
   }
 
   // ---- ActorHost -------------------------------------------------------------------------------------------------
@@ -157,6 +182,17 @@ export class Kernel implements ActorHost {
   }
 
   // ----------------------------------------------------------------------------------------------------------------
+
+  /** What the event log says at the end: a stream whose handler has ended may still be read. */
+  #left(): { readonly handlers: number; readonly waiting: number; readonly streams: number } {
+    const { actors, readableClients } = this
+    const streams = readableClients.flatMap((client) => client.openCalls.toArray()).filter((call) => !call.isServed)
+    return {
+      handlers: actors.reduce((sum, { runningCount }) => sum + runningCount, 0),
+      waiting: actors.reduce((sum, { waitingCount }) => sum + waitingCount, 0),
+      streams: streams.length,
+    }
+  }
 
   #forgetClients(): void {
     for (const client of this.#closedClients) {

@@ -9,39 +9,61 @@ import { type OptionTable, readOptions } from '../core/options.ts'
 import type { DiscoveryBackend } from '../discovery/discovery.ts'
 import { MemoryTransport, memory } from '../transport/memory/index.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { ItemKey } from './event-log/event-log.ts'
+import type { LogEvent } from './event-log/events.ts'
+import type { EventLogMaker } from './event-log/index.ts'
+import type { TextWriter } from './event-log/sinks.ts'
 import type { Logger } from './events.ts'
+import { DISCOVERY_PARTS, guardedDiscovery, guardedTransport, lacking, TRANSPORT_PARTS } from './outside.ts'
 import { memoryPlane, networkPlane, type PlaneMaker } from './plane.ts'
 
 export interface CreateOptions {
   /** How calls travel: a built-in by name, or a configured one: `memory({ hub })`, `tcp({ port })`. @default 'memory' */
   readonly transport?: 'memory' | 'tcp' | MemoryTransport | Transport
   /** How instances are found: a built-in by name, or a configured one: `file({ dir })`. @default what suits the transport */
-  readonly discovery?: 'memory' | 'file' | DiscoveryBackend
+  readonly discovery?: 'memory' | 'file' | 'static' | DiscoveryBackend
   /** Whether calls to instances of this very runtime go through session and frames too. @default 'direct' */
   readonly localCalls?: 'direct' | 'wire'
   /** Where warnings go, one line each; `false` silences them. @default stderr */
   readonly logger?: Logger | false
+  /**
+   * Where the event log goes, which `sluice/testing` judges: a directory, which gets one file per runtime, or a file named
+   * `….jsonl`; a function that takes each event; a stream that takes lines. `false`: no log, whatever the environment says.
+   * @default `SLUICE_EVENT_LOG`, else none
+   */
+  readonly eventLog?: EventLogTarget | EventLogOptions | false
   /** Clock, timers and chance; for tests. @default the system's */
   readonly env?: Env
 }
 
+/** Where an event log can go. */
+export type EventLogTarget = string | ((event: LogEvent) => void) | TextWriter
+
+export interface EventLogOptions {
+  readonly to: EventLogTarget
+  /** Tells an item by more than its number, such as a hash of it. The items themselves are never logged. */
+  readonly key?: ItemKey
+}
+
 const TRANSPORTS = ['memory', 'tcp'] as const
-const DISCOVERIES = ['memory', 'file'] as const
+const DISCOVERIES = ['memory', 'file', 'static'] as const
 const LOCAL_CALLS = ['direct', 'wire'] as const
 
 export const CREATE_OPTIONS: OptionTable<CreateOptions> = {
   transport: {
     expects: `one of ${quoted(TRANSPORTS)}, or a transport such as memory({ hub }) or tcp({ port })`,
     accepts: (value) =>
-      TRANSPORTS.includes(value as 'memory') || value instanceof MemoryTransport || has(value, 'dial', 'listen'),
+      TRANSPORTS.includes(value as 'memory') || value instanceof MemoryTransport || isWhole(value, TRANSPORT_PARTS),
+    lacks: (value) => lacking(value, TRANSPORT_PARTS),
     defaultText: '`SLUICE_TRANSPORT`, else `memory`',
     doc: 'How calls travel: the name of a built-in transport, or a configured one.',
   },
   discovery: {
-    expects: `one of ${quoted(DISCOVERIES)}, or a discovery such as file({ dir })`,
-    accepts: (value) => DISCOVERIES.includes(value as 'memory') || has(value, 'open'),
+    expects: `one of ${quoted(DISCOVERIES)}, or a discovery such as file({ dir }) or staticDiscovery({ addresses })`,
+    accepts: (value) => DISCOVERIES.includes(value as 'memory') || isWhole(value, DISCOVERY_PARTS),
+    lacks: (value) => lacking(value, DISCOVERY_PARTS),
     defaultText: '`SLUICE_DISCOVERY`, else `memory` for memory and `file` for tcp',
-    doc: 'How instances are found. The memory transport goes with memory discovery, and that with no other.',
+    doc: 'How instances are found. The memory transport goes with memory discovery, and that with no other; `static` looks at the addresses in `SLUICE_ADDRESSES`.',
   },
   localCalls: {
     expects: `one of ${quoted(LOCAL_CALLS)}`,
@@ -55,6 +77,13 @@ export const CREATE_OPTIONS: OptionTable<CreateOptions> = {
     defaultText: 'stderr',
     doc: 'Where warnings go, one line each; `false` silences them.',
   },
+  eventLog: {
+    expects: 'a path, a function, a stream, or { to, key } with one of these as `to`; or false',
+    accepts: (value) => value === false || isTarget(value) || isLogOptions(value),
+    defaultText: '`SLUICE_EVENT_LOG`, else none',
+    doc: 'Where the event log goes: a directory, which gets a file per runtime, or a name that ends in `.jsonl`; a function, which gets each event; a stream, which gets lines.',
+    atBound: 'when it cannot be written, it ends with one warning',
+  },
   env: {
     expects: 'an Env',
     accepts: (value) => typeof (value as Env | null)?.now === 'function',
@@ -67,15 +96,17 @@ export interface RuntimeConfig {
   readonly plane: PlaneMaker
   readonly logger: Logger | false | undefined
   readonly env: Env | undefined
+  readonly eventLog: EventLogMaker | undefined
 }
 
 /** @throws SluiceError `invalid_argument` naming option or variable, value and what is allowed. */
 export async function readConfig(
   given: CreateOptions | undefined,
-  environment: NodeJS.ProcessEnv,
+  environment: Readonly<Record<string, string | undefined>>,
 ): Promise<RuntimeConfig> {
   const options = readOptions('DistributedRuntime.create', CREATE_OPTIONS, given)
   const { logger, env } = options
+  const eventLog = await readEventLog(options.eventLog ?? environment.SLUICE_EVENT_LOG)
   // Said now, and not on the day that the transport is changed to one that reads it.
   if (environment.SLUICE_CLUSTER) checkName('SLUICE_CLUSTER', environment.SLUICE_CLUSTER)
   const transport = options.transport ?? fromEnvironment('SLUICE_TRANSPORT', TRANSPORTS, environment) ?? 'memory'
@@ -83,12 +114,37 @@ export async function readConfig(
   const localCalls = options.localCalls ?? fromEnvironment('SLUICE_LOCAL_CALLS', LOCAL_CALLS, environment)
   if (transport === 'memory' || transport instanceof MemoryTransport) {
     if (discovery !== undefined && discovery !== 'memory') throw mismatch('memory', discovery)
-    return { plane: memoryPlane(transport === 'memory' ? memory() : transport), logger, env }
+    return { plane: memoryPlane(transport === 'memory' ? memory() : transport), logger, env, eventLog }
   }
-  if (discovery === 'memory') throw mismatch('tcp', discovery)
-  const network = transport === 'tcp' ? (await import('../transport/tcp/index.ts')).tcp() : transport
-  const finder = typeof discovery === 'object' ? discovery : (await import('../discovery/file/index.ts')).file()
-  return { plane: networkPlane(network, finder, localCalls === 'wire'), logger, env }
+  if (discovery === 'memory') throw mismatch(transport === 'tcp' ? 'tcp' : transport.scheme, discovery)
+  const network = transport === 'tcp' ? (await import('../transport/tcp/index.ts')).tcp() : guardedTransport(transport)
+  const finder = typeof discovery === 'object' ? guardedDiscovery(discovery) : await builtin(discovery)
+  return { plane: networkPlane(network, finder, localCalls === 'wire'), logger, env, eventLog }
+}
+
+async function builtin(discovery: 'file' | 'static' | undefined): Promise<DiscoveryBackend> {
+  if (discovery === 'static') return (await import('../discovery/static/index.ts')).staticDiscovery()
+  return (await import('../discovery/file/index.ts')).file()
+}
+
+/** An empty path is none, as with any variable. */
+async function readEventLog(given: CreateOptions['eventLog']): Promise<EventLogMaker | undefined> {
+  if (given === undefined || given === false || given === '') return undefined
+  const { to, key }: EventLogOptions = isTarget(given) ? { to: given } : given
+  const { eventLog, functionSink, writerSink } = await import('./event-log/index.ts')
+  if (typeof to === 'function') return eventLog(functionSink(to), key)
+  if (typeof to !== 'string') return eventLog(writerSink(to), key)
+  return eventLog((await import('./event-log/file-sink.ts')).fileSink(to), key)
+}
+
+function isTarget(value: unknown): value is EventLogTarget {
+  return typeof value === 'string' || typeof value === 'function' || has(value, 'write')
+}
+
+function isLogOptions(value: unknown): value is EventLogOptions {
+  if (value === null || typeof value !== 'object') return false
+  const { to, key, ...others } = value as Record<string, unknown>
+  return isTarget(to) && (key === undefined || typeof key === 'function') && Object.keys(others).length === 0
 }
 
 function mismatch(transport: string, discovery: string | DiscoveryBackend): SluiceError {
@@ -99,6 +155,10 @@ function mismatch(transport: string, discovery: string | DiscoveryBackend): Slui
   )
 }
 
+function isWhole(value: unknown, parts: Parameters<typeof lacking>[1]): boolean {
+  return value !== null && typeof value === 'object' && lacking(value, parts) === undefined
+}
+
 function has(value: unknown, ...methods: readonly string[]): boolean {
   return methods.every((method) => typeof (value as Record<string, unknown> | null)?.[method] === 'function')
 }
@@ -106,7 +166,7 @@ function has(value: unknown, ...methods: readonly string[]): boolean {
 function fromEnvironment<Name extends string>(
   variable: string,
   names: readonly Name[],
-  environment: NodeJS.ProcessEnv,
+  environment: Readonly<Record<string, string | undefined>>,
 ): Name | undefined {
   const value = environment[variable]
   if (value === undefined || value === '') return undefined

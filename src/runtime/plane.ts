@@ -3,8 +3,10 @@
  * sessions on connections, and a discovery that reaches other processes.
  */
 
+import type { ConnectionPeer } from '../client/peer.ts'
 import { SessionPool } from '../client/session-pool.ts'
 import type { Dispatch } from '../core/call.ts'
+import { formatEndpoint } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
 import { WaitGraph } from '../core/wait-graph.ts'
@@ -12,7 +14,8 @@ import type { Discovery, DiscoveryBackend, Instance } from '../discovery/discove
 import { MemoryDiscovery } from '../discovery/memory/index.ts'
 import { Session } from '../session/session.ts'
 import type { MemoryTransport } from '../transport/memory/index.ts'
-import type { Listener, Transport } from '../transport/transport.ts'
+import type { Connection, Listener, Transport } from '../transport/transport.ts'
+import { AnnouncingDiscovery } from './announcing-discovery.ts'
 
 /** What a plane needs of its runtime. */
 export interface PlaneHost {
@@ -24,10 +27,12 @@ export interface PlaneHost {
   warn(line: string): void
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
-  /** A connection to `address` can carry calls. */
-  connected(address: string): void
+  /** A connection, made or accepted, can carry calls. */
+  connected(peer: ConnectionPeer): void
   /** It cannot any more; without an error it was closed in good order. */
-  disconnected(address: string, error: SluiceError | undefined): void
+  disconnected(peer: ConnectionPeer, error: SluiceError | undefined): void
+  /** Notes in the event log what passes on a transport; missing in a runtime without a log. */
+  readonly logged?: ((transport: Transport) => Transport) | undefined
 }
 
 export interface Plane {
@@ -36,7 +41,8 @@ export interface Plane {
   /** Makes this runtime reachable, at its first serve; resolves with where. */
   listen(): string | Promise<string>
   dispatchTo(instance: Instance): Dispatch
-  /** After everything is drained. */
+  /** After everything is drained: takes no more calls, and resolves when what was said to those who made some has left. */
+  hangUp(): Promise<void>
   close(): Promise<void>
 }
 
@@ -59,6 +65,7 @@ export function memoryPlane(transport: MemoryTransport): PlaneMaker {
       listen: () => runtimeId,
       dispatchTo: (instance) =>
         instance.runtimeId === runtimeId ? local : transport.isolated(hub.dispatchTo(instance.address)),
+      hangUp: async () => {},
       close: async () => {
         await discovery.close()
         hub.detach(runtimeId)
@@ -69,44 +76,80 @@ export function memoryPlane(transport: MemoryTransport): PlaneMaker {
 
 /** Calls on connections. `wireLocally` dials the runtime's own address for its own instances too. */
 export function networkPlane(
-  transport: Transport,
+  network: Transport,
   finder: DiscoveryBackend,
   wireLocally: boolean,
   waits: WaitGraph = new WaitGraph(),
 ): PlaneMaker {
   return (host) => {
     const { runtimeId, env, dispatch } = host
-    const discovery = finder.open({ runtimeId, env, warn: (line) => host.warn(line) })
+    const transport = host.logged?.(network) ?? network
     const pool = new SessionPool(transport, host)
     const accepted = new Set<Session>()
+    const found = finder.open({ runtimeId, env, links: pool, warn: (line) => host.warn(line) })
+    const discovery = new AnnouncingDiscovery(found, env, (added, removed) => {
+      for (const session of [...accepted]) session.announce(added, removed)
+    })
+    let isHungUp = false
+    const goodbye = new SluiceError('unavailable', 'the runtime was shut down')
+    const farewell = (session: Session) => {
+      session.goaway(goodbye)
+      session.close()
+    }
+    const accept = (connection: Connection) => {
+      let isUp = false
+      const { remote: address } = connection
+      const session: Session = new Session(connection, 'listener', {
+        ...{ env, runtimeId, dispatch },
+        served: () => discovery.served,
+        onUntold: ({ instance, error }) =>
+          host.warn(`${address} is not told of ${formatEndpoint(instance)}: ${error.message}`),
+        onSuspect: () => {},
+        onClose: (error) => {
+          accepted.delete(session)
+          if (isUp) host.disconnected({ address, runtimeId: session.peerId, direction: 'in' }, error)
+        },
+      })
+      accepted.add(session)
+      if (isHungUp) farewell(session)
+      const up = () => {
+        if (session.isClosed) return
+        isUp = true
+        host.connected({ address, runtimeId: session.peerId, direction: 'in' })
+      }
+      session.ready.then(up, () => {})
+    }
     let listening: Promise<Listener> | undefined
-    const listen = () =>
-      transport.listen((connection) => {
-        const session = new Session(connection, 'listener', {
-          ...{ env, runtimeId, dispatch },
-          onSuspect: () => {},
-          onClose: () => accepted.delete(session),
-        })
-        accepted.add(session)
-      }, env)
     return {
       discovery,
       waits,
       listen: async () => {
-        listening ??= listen()
-        return (await listening).address
+        listening ??= transport.listen(accept, env)
+        try {
+          return (await listening).address
+        } catch (thrown) {
+          // The next serve tries again.
+          listening = undefined
+          throw thrown
+        }
       },
       dispatchTo: (instance) =>
         instance.runtimeId === runtimeId && !wireLocally ? dispatch : pool.dispatchTo(instance.address),
+      hangUp: async () => {
+        // Whoever was told dials again at once, and has to be told again for as long as this listens.
+        isHungUp = true
+        discovery.flush()
+        const ended = [...accepted].map((session) => {
+          farewell(session)
+          return session.ended
+        })
+        await Promise.all(ended)
+        const listener = await listening?.catch(() => undefined)
+        await listener?.close()
+      },
       close: async () => {
-        const goodbye = new SluiceError('unavailable', 'the runtime was shut down')
-        for (const session of accepted) {
-          session.goaway(goodbye)
-          session.close()
-        }
         pool.close()
         await discovery.close()
-        await (await listening)?.close()
       },
     }
   }

@@ -12,6 +12,7 @@ import { Kernel } from './kernel.ts'
 import { type CreateOptions, readConfig } from './options.ts'
 import { type Endpoint, endpointOf, Namespace, type Owner } from './scope.ts'
 import { Shutdown } from './shutdown.ts'
+import type { NameIn } from './stage-type.ts'
 import type { StageEntry } from './stages.ts'
 
 export class DistributedRuntime {
@@ -70,9 +71,9 @@ export class DistributedRuntime {
   endpoint(path: string): Endpoint<any, any>
   endpoint<H extends Handler>(path: string): Endpoint<RequestOf<H>, ItemOf<H>>
   endpoint<Req, Item = any>(path: string): Endpoint<Req, Item>
-  endpoint<Req, Item, HandlerReq, HandlerItem>(
-    descriptor: EndpointDescriptor<Req, Item, HandlerReq, HandlerItem>,
-  ): Endpoint<Req, Item, HandlerReq, HandlerItem>
+  endpoint<Req, Item, HandlerReq, HandlerItem, Path extends string>(
+    descriptor: EndpointDescriptor<Req, Item, HandlerReq, HandlerItem, Path>,
+  ): Endpoint<Req, Item, HandlerReq, HandlerItem, NameIn<Path>>
   endpoint(named: unknown): Endpoint<any, any> {
     return endpointOf(this.#owner, named)
   }

@@ -10,29 +10,19 @@ import type { Context } from '../core/context.ts'
 import { checkName, type EndpointId, formatEndpoint, parseEndpoint } from '../core/endpoint-id.ts'
 import { describe, SluiceError } from '../core/error.ts'
 import { type OptionTable, readOptions, type ServeOptions } from '../core/options.ts'
-import type { Response } from '../core/response.ts'
 import type { StandardSchema } from '../core/schema.ts'
+import type { Signal } from '../core/signal.ts'
 import type { EndpointDescriptor } from './descriptor.ts'
 import type { Kernel } from './kernel.ts'
 import { Served } from './served.ts'
+import type { HandlerResult, StageFor, StageObject } from './stage-type.ts'
 import type { RuntimeFor } from './stages.ts'
-
-/** What a handler may return for items of this type. */
-export type HandlerResult<Item> = Streamed<Item> | PromiseLike<Streamed<Item>>
-type Streamed<Item> =
-  | AsyncIterable<Item | Response<Item>>
-  | Generator<Item | Response<Item> | PromiseLike<Item>, unknown, unknown>
-  | Response<Item>
-  | Item
-
-/** An object with a method named like the endpoint, and perhaps `initialize`, `run` and `dispose`. */
-export type StageObject = object & { readonly [Symbol.hasInstance]?: never }
 
 export interface ClientOptions {
   /** Which instance a call goes to. @default 'round-robin' */
   readonly router?: Router
   /** Ends the wait for the first listing. */
-  readonly signal?: AbortSignal
+  readonly signal?: Signal
 }
 
 export const CLIENT_OPTIONS: OptionTable<ClientOptions> = {
@@ -105,9 +95,10 @@ export class Component {
 
 /**
  * `runtime.endpoint('pipeline.stage1.generate')`: something to serve, or to be a client of. `Req` and `Item` are what a
- * client gives and gets, `HandlerReq` and `HandlerItem` what the handler gets and gives.
+ * client gives and gets, `HandlerReq` and `HandlerItem` what the handler gets and gives. `Name` is that of the method
+ * which serves it, known from a descriptor.
  */
-export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Item> {
+export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Item, Name extends string = string> {
   readonly id: EndpointId
   readonly #owner: Owner
   readonly #schemas: { readonly request: StandardSchema | undefined; readonly item: StandardSchema | undefined }
@@ -136,7 +127,10 @@ export class Endpoint<Req = any, Item = any, HandlerReq = Req, HandlerItem = Ite
     options?: ServeOptions,
   ): Promise<Served>
   // Generic, so that a stage may be written right here: a literal is then not checked for properties in excess.
-  serve<Stage extends StageObject>(stage: Stage, options?: ServeOptions): Promise<Served>
+  serve<Stage extends StageObject>(
+    stage: Stage & StageFor<Stage, HandlerReq, HandlerItem, Name>,
+    options?: ServeOptions,
+  ): Promise<Served>
   async serve(handlerOrStage: unknown, options?: ServeOptions): Promise<Served> {
     const { kernel, runtimeFor } = this.#owner
     const { request: requestSchema, item: itemSchema } = this.#schemas

@@ -67,7 +67,7 @@ export class Served {
     this.graceful = read.gracefulShutdown
     const handler = bindHandler(handlerOrStage, id.endpoint)
     const actorOptions = { ...read, requestSchema, itemSchema }
-    this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.bus.tap(endpoint, 'local'), actorOptions, kernel)
+    this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.handlerTap(endpoint), actorOptions, kernel)
     this.#deadline = new Deadline(kernel.env, `drain of ${endpoint}`)
     const where = { instanceId, runtimeId: kernel.id, address, since: kernel.env.wall() }
     this.instance = instanceRecord(id, where, read)

@@ -47,6 +47,9 @@ export class Shutdown {
     await within(kernel.env, graceMs, drained, 'end of the killed handlers')
     await Promise.all([...served].map((each) => each.finishClosing()))
     kernel.state = 'closed'
+    // Before the clients are closed: the runtime may have called itself over a wire, and then the ends of those calls have
+    // left its handlers and not come to its callers.
+    await kernel.plane.hangUp()
     for (const client of [...kernel.clients]) {
       client.shut(new SluiceError('unavailable', 'the runtime was closed', { endpoint: client.endpoint }))
     }

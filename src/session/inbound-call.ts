@@ -26,6 +26,8 @@ export interface InboundInit {
   readonly endpoint: string
   readonly instanceId: string
   readonly request: unknown
+  /** What the request takes in memory, about. */
+  readonly weight: number
   readonly context: Context
   readonly credit: Credit
 }
@@ -44,12 +46,15 @@ export class InboundCall implements Dependant, Call {
   readonly endpoint: string
   readonly instanceId: string
   readonly request: unknown
+  readonly weight: number
   readonly context: Context
   readonly prefetch = 1
   readonly pack: (item: unknown) => unknown
   readonly #host: InboundHost
   readonly #credit: SendCredit
   #source: Source | undefined
+  /** What is to be said once the call was accepted. */
+  #early: Frame[] | undefined = []
   /** A pull is unanswered, or waits for room or the next turn. */
   #busy = false
   #pulling = false
@@ -64,15 +69,19 @@ export class InboundCall implements Dependant, Call {
     this.endpoint = init.endpoint
     this.instanceId = init.instanceId
     this.request = init.request
+    this.weight = init.weight
     this.context = init.context
     this.#credit = new SendCredit(init.credit)
     this.pack = (item) => this.#pack(item)
     this.context.own(this)
   }
 
-  /** The instance took the call. */
+  /** The instance took the call, and the dialler was told. */
   accepted(source: Source): void {
     this.#source = source
+    const early = this.#early
+    this.#early = undefined
+    for (const frame of early ?? []) this.#host.send(frame)
     this.#pump()
   }
 
@@ -84,9 +93,16 @@ export class InboundCall implements Dependant, Call {
     this.#host.forget(this)
   }
 
-  grant(credit: Credit): void {
-    this.#credit.grant(credit)
+  /** Whether neither an item nor an ending has been sent. */
+  get isUnanswered(): boolean {
+    return this.#sent === 0 && !this.#over
+  }
+
+  /** False, and nothing is granted, if that is more than credit may add up to. */
+  grant(credit: Credit): boolean {
+    if (!this.#credit.grant(credit)) return false
     this.#pump()
+    return true
   }
 
   /** Goes on after waiting for room or for a turn. */
@@ -138,7 +154,7 @@ export class InboundCall implements Dependant, Call {
   fail(error: SluiceError): void {
     if (this.#over) return
     this.#over = true
-    this.#host.send({ kind: 'fail', stream: this.stream, error, closed: this.#isClosed })
+    this.#say({ kind: 'fail', stream: this.stream, error, closed: this.#isClosed })
     this.context.onKill(error)
     this.#forgetIfDone()
   }
@@ -146,7 +162,7 @@ export class InboundCall implements Dependant, Call {
   closed(ending: Ending, total: number): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#host.send({ kind: 'closed', stream: this.stream, ending, total })
+    this.#say({ kind: 'closed', stream: this.stream, ending, total })
     this.#forgetIfDone()
   }
 
@@ -178,6 +194,12 @@ export class InboundCall implements Dependant, Call {
       if (this.#host.spend(this)) this.#source.pull()
     }
     this.#pulling = false
+  }
+
+  /** Nothing is said of a call before its accept: a handler may be over while it is still being taken. */
+  #say(frame: Frame): void {
+    if (this.#early === undefined) this.#host.send(frame)
+    else this.#early.push(frame)
   }
 
   #forgetIfDone(): void {

@@ -1,6 +1,7 @@
 /**
- * Keepalive: a ping when nothing was received for a second, and the verdict after five seconds of silence. Time is counted
- * by ticks, so that a process which was itself stopped or stalled does not accuse others of its own silence.
+ * Keepalive: a ping when nothing was received for a quarter of a second, so that a peer which falls silent is avoided two
+ * seconds later, and the verdict after five seconds of silence. Time is counted by ticks, so that a process which was
+ * itself stopped or stalled does not accuse others of its own silence.
  */
 import type { Env, Timer } from '../core/env.ts'
 
@@ -13,7 +14,7 @@ export interface KeepaliveOptions {
   readonly deadMs: number
 }
 
-export const KEEPALIVE: KeepaliveOptions = { pingMs: 1_000, suspectMs: 3_000, deadMs: 5_000 }
+export const KEEPALIVE: KeepaliveOptions = { pingMs: 250, suspectMs: 2_250, deadMs: 5_000 }
 
 const TICK_MS = 250
 

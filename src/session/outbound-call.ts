@@ -7,17 +7,20 @@
  */
 import type { Call, Ending, Source } from '../core/call.ts'
 import type { Dependant } from '../core/dependant.ts'
-import { SluiceError } from '../core/error.ts'
+import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
-import { decodeValues } from '../wire/decode.ts'
+import { decodeValues, sizesOf } from '../wire/decode.ts'
+import { MAX_ITEM_BYTES } from '../wire/frame.ts'
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
   /** Grants credit at the end of this turn. */
   grant(stream: number, items: number, bytes: number): void
   stop(stream: number, error: SluiceError): void
-  kill(stream: number, error: SluiceError): void
+  kill(call: OutboundCall, error: SluiceError): void
+  /** The other side has nothing more of this call. */
+  released(): void
   /** Nothing more is to be heard of this stream. */
   forget(call: OutboundCall): void
 }
@@ -39,8 +42,9 @@ export class OutboundCall implements Dependant, Source {
   #head = 0
   #unreadBytes = 0
   #received = 0
-  /** Credit given and not used, as far as it is known here. */
+  /** Credit given and not used, as far as it is known here; bytes may be in debt. */
   #credit: number
+  #creditBytes: number
   #wanted = false
   #error: SluiceError | undefined
   #isClosed = false
@@ -54,6 +58,7 @@ export class OutboundCall implements Dependant, Source {
     this.call = call
     this.#window = window
     this.#credit = window.size.items
+    this.#creditBytes = window.size.bytes
     this.accepted = new Promise((resolve, reject) => {
       this.#answer = { resolve, reject }
     })
@@ -71,14 +76,26 @@ export class OutboundCall implements Dependant, Source {
 
   // ---- what the other side says ----------------------------------------------------------------------------------
 
+  /** Whether an item has come. */
+  get hasItems(): boolean {
+    return this.#received > 0
+  }
+
+  /** @throws SluiceError `data_loss` if it comes twice. */
   onAccept(): void {
+    if (this.#state === 'open') throw this.#loss('it was accepted twice')
     if (this.#state !== 'opening') return
     this.#state = 'open'
     this.#answer?.resolve(this)
   }
 
+  /** @throws SluiceError `data_loss` if the call was accepted before. */
   onReject(error: SluiceError): void {
-    if (this.#state !== 'opening') return
+    if (this.#state === 'open') throw this.#loss('it was rejected after it was accepted')
+    // Killed before: its reader has long been told.
+    if (this.#state !== 'opening') return this.onClosed('cancelled', 0)
+    this.#isClosed = true
+    this.#host.released()
     this.#over()
     this.#answer?.reject(error)
     this.#host.forget(this)
@@ -86,11 +103,14 @@ export class OutboundCall implements Dependant, Source {
 
   /** @throws SluiceError `data_loss` for a gap, or a body that does not hold what it says. */
   onItems(seq: number, count: number, body: Uint8Array): void {
+    this.#mustBeAccepted('items')
     if (this.#state !== 'open') return
     if (seq !== this.#received) throw this.#loss(`item ${seq} came where ${this.#received} was due`)
     // Judged before anything is decoded: bodies of many small values take far more memory than they have bytes.
     if (count > this.#credit) throw this.#loss(`${count} items came with credit for ${this.#credit}`)
+    if (this.#creditBytes <= body.byteLength || body.byteLength > MAX_ITEM_BYTES) this.#checkSizes(body, count)
     this.#credit -= count
+    this.#creditBytes -= body.byteLength
     const values = decodeValues(body, count)
     this.#received += count
     this.#unreadBytes += body.byteLength
@@ -111,6 +131,7 @@ export class OutboundCall implements Dependant, Source {
   }
 
   onEnd(total: number, ending: Ending): void {
+    this.#mustBeAccepted('an end')
     if (this.#state !== 'open') return
     if (total !== this.#received) throw this.#loss(`the stream ended after ${total} items; ${this.#received} came`)
     this.#end(undefined)
@@ -118,20 +139,27 @@ export class OutboundCall implements Dependant, Source {
   }
 
   onFail(error: SluiceError, closed: boolean): void {
+    this.#mustBeAccepted('a failure')
     if (this.#state !== 'open') return
     this.#end(error)
     if (closed) this.onClosed('error', this.#received)
   }
 
   onClosed(ending: Ending, total: number): void {
+    this.#mustBeAccepted('closed')
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#host.released()
     this.call.closed(ending, total)
     this.#forgetIfDone()
   }
 
-  /** The connection has ended. */
-  lost(error: SluiceError): void {
+  /** The connection has ended, for `why`; every call says by itself which instance it has lost. */
+  lost(why: SluiceError): void {
+    const { endpoint, instanceId, context } = this.call
+    const hops = [...context.path.map((hop) => hop.endpoint), endpoint]
+    const message = `${endpoint} (${instanceId}) was lost: ${why.message}`
+    const error = stackless(why.code, message, { endpoint, instanceId, hops, cause: why })
     if (this.#state === 'opening') {
       this.#over()
       this.#answer?.reject(error)
@@ -144,6 +172,9 @@ export class OutboundCall implements Dependant, Source {
   /** The other side did not keep to the protocol with this stream, and was told so. */
   broken(error: SluiceError): void {
     if (this.#state === 'open') this.#end(error)
+    if (this.#state !== 'opening') return
+    this.#over()
+    this.#answer?.reject(error)
   }
 
   // ---- Dependant: what happens to the call's context -------------------------------------------------------------
@@ -158,11 +189,26 @@ export class OutboundCall implements Dependant, Source {
     const state = this.#state
     if (state === 'over') return
     this.#over()
-    if (!this.#isClosed && state !== 'ended') this.#host.kill(this.stream, error)
+    if (!this.#isClosed && state !== 'ended') this.#host.kill(this, error)
     this.#forgetIfDone()
   }
 
   // ----------------------------------------------------------------------------------------------------------------
+
+  #mustBeAccepted(what: string): void {
+    if (this.#state === 'opening') throw this.#loss(`${what} came before accept`)
+  }
+
+  /** The rare case that items may be larger than allowed, or more than there was credit for. */
+  #checkSizes(body: Uint8Array, count: number): void {
+    let left = this.#creditBytes
+    for (const size of count === 1 ? [body.byteLength] : sizesOf(body, count)) {
+      if (left <= 0) throw this.#loss(`an item of ${size} bytes came without credit`)
+      if (size > MAX_ITEM_BYTES)
+        throw this.#loss(`an item of ${size} bytes came; at most ${MAX_ITEM_BYTES} are allowed`)
+      left -= size
+    }
+  }
 
   #give(): void {
     const item = this.#items[this.#head]
@@ -174,6 +220,7 @@ export class OutboundCall implements Dependant, Source {
       const grant = this.#window.taken(bytes, unread)
       if (grant !== undefined) {
         this.#credit += grant.items
+        this.#creditBytes += grant.bytes
         this.#host.grant(this.stream, grant.items, grant.bytes)
       }
     }

@@ -8,24 +8,43 @@
 import type { Call, Dispatch, Source } from '../core/call.ts'
 import { Context } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
-import { SluiceError, stackless } from '../core/error.ts'
+import { NotSent, SluiceError, stackless } from '../core/error.ts'
+import type { Instance } from '../core/instance.ts'
 import { ConnectionWindow, ReceiveWindow } from '../stream/credit.ts'
 import type { Connection } from '../transport/transport.ts'
-import { decodeValue } from '../wire/decode.ts'
+import { decodeValue, weigh } from '../wire/decode.ts'
 import { encodeValue } from '../wire/encode.ts'
-import { DEFAULT_LIMITS, type Frame, type Limits, MAX_INT32, type Open, PROTOCOL_VERSION } from '../wire/frame.ts'
+import {
+  DEFAULT_LIMITS,
+  type Frame,
+  type Instances,
+  type Limits,
+  MAX_INT32,
+  MAX_REQUESTS_WEIGHT,
+  type Open,
+  PROTOCOL_VERSION,
+} from '../wire/frame.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
+import { Budget, CHATTER, CHATTER_PER_CALL, CHATTER_PER_ITEM, OWN_RESETS, Pacer, RESETS } from './budget.ts'
 import { InboundCall, type InboundHost } from './inbound-call.ts'
 import { KEEPALIVE, Keepalive } from './keepalive.ts'
 import { OutboundCall, type OutboundHost } from './outbound-call.ts'
+import { tellInstances, type Untold } from './tell-instances.ts'
 
 export interface SessionHost {
   readonly env: Env
   readonly runtimeId: string
   /** Hands a call that came in to the instance it names. */
   readonly dispatch: Dispatch
+  /** A listener's: all that its runtime serves. */
+  served?(): readonly Instance[]
+  /** A listener's: the record of an instance is too large for the peer, which does not learn of it. */
+  onUntold?(untold: Untold): void
+  /** A dialler's: the peer says what it serves, or what has changed. @throws SluiceError to end the connection with it. */
+  onInstances?(change: Instances): void
   /** The peer has been silent for a while: prefer others. */
   onSuspect(): void
+  /** Without an error the connection was closed in good order: by this side, or by a peer that had said goaway. */
   onClose(error: SluiceError | undefined): void
 }
 
@@ -38,6 +57,8 @@ export class Session implements OutboundHost, InboundHost {
   readonly role: 'dialler' | 'listener'
   /** Resolves once calls may be made; rejects if the connection ends before. */
   readonly ready: Promise<void>
+  /** Resolves when the connection has ended: after `close`, when the peer has taken what was sent, or 2 s later. */
+  readonly ended: Promise<void>
   readonly #connection: Connection
   readonly #host: SessionHost
   readonly #outbound = new Map<number, OutboundCall>()
@@ -56,7 +77,16 @@ export class Session implements OutboundHost, InboundHost {
   #spent = 0
   #turnArmed = false
   #grants: number[] = []
+  readonly #chatter: Budget
+  readonly #resets: Budget
+  readonly #pacer: Pacer
+  /** Calls made of which the other side may still have something. */
+  #unclosed = 0
+  /** Of the requests of the calls that came in, together. */
+  #requestsWeight = 0
+  #why: SluiceError | undefined
   #pings = 0
+  #peerId = ''
 
   constructor(connection: Connection, role: 'dialler' | 'listener', host: SessionHost) {
     this.role = role
@@ -67,13 +97,18 @@ export class Session implements OutboundHost, InboundHost {
     })
     this.ready.catch(() => {})
     const { env, runtimeId } = host
+    this.#chatter = new Budget(env, CHATTER)
+    this.#resets = new Budget(env, RESETS)
+    this.#pacer = new Pacer(env, OWN_RESETS)
     this.#helloTimer = env.timer(
       HELLO_MS,
       () => this.#fail(new ProtocolError(`no hello came from ${connection.remote} within ${HELLO_MS} ms`)),
       { what: `hello of ${connection.remote}`, keepAlive: role === 'dialler' },
     )
     this.#keepalive = new Keepalive(env, KEEPALIVE, {
-      ping: () => this.#send({ kind: 'ping', token: this.#pings++ % MAX_INT32 }),
+      ping: () => {
+        if (this.#state !== 'hello') this.#send({ kind: 'ping', token: this.#pings++ % MAX_INT32 })
+      },
       suspect: () => host.onSuspect(),
       dead: (silentMs) =>
         this.#fail(
@@ -81,17 +116,27 @@ export class Session implements OutboundHost, InboundHost {
         ),
     })
     this.#send({ kind: 'hello', version: PROTOCOL_VERSION, runtimeId, limits: DEFAULT_LIMITS })
-    connection.attach({
-      frame: (frame) => this.#received(frame),
-      alive: () => this.#keepalive.alive(),
-      drain: () => this.#resumeAll(),
-      close: (error) => this.#closed(error),
+    this.ended = new Promise((resolve) => {
+      connection.attach({
+        frame: (frame) => this.#received(frame),
+        alive: () => this.#keepalive.alive(),
+        drain: () => this.#resumeAll(),
+        close: (error) => {
+          this.#closed(this.#isGoodbye ? undefined : error)
+          resolve()
+        },
+      })
     })
   }
 
   /** Whether further calls may be made here. */
   get isUsable(): boolean {
-    return this.#state === 'open' && this.#nextStream <= this.#peerLast && this.#nextStream < MAX_INT32
+    return this.#state === 'open' && this.#nextStream <= this.#peerLast
+  }
+
+  /** The runtime at the other end, once it has said hello. */
+  get peerId(): string {
+    return this.#peerId
   }
 
   get isClosed(): boolean {
@@ -101,13 +146,18 @@ export class Session implements OutboundHost, InboundHost {
   /**
    * Makes a call.
    * @throws SluiceError `invalid_argument` or `resource_exhausted` for the request; `unavailable`, retryable, if the session
-   * has ended. Nothing was sent then.
+   * has ended or takes no more calls. Nothing was sent then.
    */
   dispatch(call: Call): Promise<Source> {
     const { context, endpoint, instanceId } = call
-    if (this.#state === 'closed') {
-      const message = `the connection to ${this.#connection.remote} has ended`
+    if (!this.isUsable) {
+      const why = this.#why === undefined ? '' : `: ${this.#why.message}`
+      const message = `the connection to ${this.#connection.remote} ${this.isClosed ? `has ended${why}` : 'takes no more calls'}`
       throw stackless('unavailable', message, { endpoint, instanceId, retryable: true })
+    }
+    if (this.#unclosed >= this.#peer.maxStreams) {
+      const message = `the connection to ${this.#connection.remote} has ${this.#unclosed} calls already`
+      throw new NotSent('resource_exhausted', message, { endpoint, instanceId, retryable: true })
     }
     const rules = {
       code: 'invalid_argument',
@@ -120,6 +170,8 @@ export class Session implements OutboundHost, InboundHost {
     this.#nextStream += 2
     const outbound = new OutboundCall(this, stream, call, window)
     this.#outbound.set(stream, outbound)
+    this.#unclosed++
+    this.#chatter.earn(CHATTER_PER_CALL)
     if (this.#outbound.size === 1) this.#connection.keepAlive(true)
     const remainingMs = context.remainingMs === Number.POSITIVE_INFINITY ? undefined : context.remainingMs
     try {
@@ -137,10 +189,18 @@ export class Session implements OutboundHost, InboundHost {
     return outbound.accepted
   }
 
+  /** A listener's: tells the peer what has changed in what is served here. */
+  announce(added: readonly Instance[], removed: readonly string[]): void {
+    // Before the hellos there is nothing to change: everything is told after them.
+    if (this.#state === 'hello') return
+    this.#tell({ kind: 'instances', added, removed, synced: true })
+  }
+
   /** Takes no more calls from the peer; those accepted go on. */
   goaway(error: SluiceError): void {
-    if (this.#state !== 'open') return
-    this.#state = 'draining'
+    // A dialler that has not said hello yet may have heard it, and may call before its own hello is here.
+    if (this.#state === 'open') this.#state = 'draining'
+    else if (this.#state !== 'hello' || this.role === 'dialler') return
     this.#send({ kind: 'goaway', lastStream: Math.max(0, this.#lastStream), error })
   }
 
@@ -163,16 +223,22 @@ export class Session implements OutboundHost, InboundHost {
     this.#send({ kind: 'stop', stream, error })
   }
 
-  kill(stream: number, error: SluiceError): void {
-    this.#send({ kind: 'kill', stream, error })
+  kill({ stream, hasItems }: OutboundCall, error: SluiceError): void {
+    const send = () => this.#send({ kind: 'kill', stream, error })
+    if (hasItems) send()
+    else this.#pacer.run(send)
+  }
+
+  released(): void {
+    this.#unclosed--
   }
 
   forget(call: OutboundCall | InboundCall): void {
     if (call instanceof OutboundCall) {
       this.#outbound.delete(call.stream)
       if (this.#outbound.size === 0) this.#connection.keepAlive(false)
-    } else {
-      this.#inbound.delete(call.stream)
+    } else if (this.#inbound.delete(call.stream)) {
+      this.#requestsWeight -= call.weight
       this.#waiting.delete(call)
     }
   }
@@ -180,6 +246,7 @@ export class Session implements OutboundHost, InboundHost {
   // ---- InboundHost -----------------------------------------------------------------------------------------------
 
   sendItem(stream: number, seq: number, item: unknown): number {
+    this.#chatter.earn(CHATTER_PER_ITEM)
     return this.#connection.sendItem(stream, seq, item)
   }
 
@@ -221,37 +288,42 @@ export class Session implements OutboundHost, InboundHost {
       case 'hello':
         return this.#hello(frame)
       case 'instances':
-        return
+        if (this.role === 'listener') throw new ProtocolError('instances came from the dialler')
+        this.#chatter.spend('instances')
+        return this.#host.onInstances?.(frame)
       case 'open':
         return this.#opened(frame)
       case 'accept':
-        return this.#outboundOf(frame.stream)?.onAccept()
+        return this.#streamwise(frame.stream, (call) => call.onAccept())
       case 'reject':
-        return this.#outboundOf(frame.stream)?.onReject(frame.error)
+        return this.#streamwise(frame.stream, (call) => call.onReject(frame.error))
       case 'items':
         return this.#items(frame.stream, frame.seq, frame.count, frame.body)
       case 'end':
         return this.#streamwise(frame.stream, (call) => call.onEnd(frame.total, frame.ending))
       case 'fail':
-        return this.#outboundOf(frame.stream)?.onFail(frame.error, frame.closed)
+        return this.#streamwise(frame.stream, (call) => call.onFail(frame.error, frame.closed))
       case 'closed':
-        return this.#outboundOf(frame.stream)?.onClosed(frame.ending, frame.total)
+        return this.#streamwise(frame.stream, (call) => call.onClosed(frame.ending, frame.total))
       case 'credit':
         return this.#granted(frame.grants)
       case 'stop':
+        this.#chatter.spend('stops')
         return this.#inboundOf(frame.stream)?.context.onStop(frame.error)
       case 'kill':
-        return this.#inboundOf(frame.stream)?.killed(frame.error)
+        return this.#killed(frame.stream, frame.error)
       case 'goaway':
+        this.#chatter.spend('goaways')
         this.#peerLast = Math.min(this.#peerLast, frame.lastStream)
         for (const call of [...this.#outbound.values()]) {
           if (call.stream > frame.lastStream) call.onReject(retryable(frame.error))
         }
         return
       case 'ping':
+        this.#chatter.spend('pings')
         return this.#send({ kind: 'pong', token: frame.token })
       case 'pong':
-        return
+        return this.#chatter.spend('pongs')
       case 'bye':
         return this.#fail(
           new SluiceError('unavailable', `${this.#connection.remote} closed the connection: ${frame.error.message}`),
@@ -268,10 +340,13 @@ export class Session implements OutboundHost, InboundHost {
       )
     }
     this.#peer = frame.limits
+    this.#peerId = frame.runtimeId
     this.#connection.agree(DEFAULT_LIMITS, frame.limits)
     this.#helloTimer.cancel()
     this.#state = 'open'
-    if (this.role === 'listener') this.#send({ kind: 'instances', added: [], removed: [], synced: true })
+    if (this.role === 'listener') {
+      this.#tell({ kind: 'instances', added: this.#host.served?.() ?? [], removed: [], synced: true })
+    }
     this.#connection.keepAlive(false)
     this.#settle.resolve()
   }
@@ -281,20 +356,39 @@ export class Session implements OutboundHost, InboundHost {
     if (this.role === 'dialler') throw new ProtocolError('open came from the listener')
     if (stream % 2 === 0 || stream <= this.#lastStream)
       throw new ProtocolError(`open names stream ${stream} out of turn`)
+    if (!frame.ended) throw new ProtocolError('open says that more of its request follows; here it has one value')
     this.#lastStream = stream
+    this.#chatter.earn(CHATTER_PER_CALL)
     const refuse = (error: SluiceError) => this.#send({ kind: 'reject', stream, error })
     if (this.#inbound.size >= DEFAULT_LIMITS.maxStreams) {
+      this.#resets.spend('calls above maxStreams')
       const message = `the connection has ${this.#inbound.size} calls already`
       return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
+    }
+    let weight: number
+    let request: unknown
+    try {
+      weight = weigh(frame.request, DEFAULT_LIMITS.maxItemBytes)
+      if (this.#inbound.size > 0 && this.#requestsWeight + weight > MAX_REQUESTS_WEIGHT) {
+        const message = `the requests of the ${this.#inbound.size} calls of this connection take too much memory`
+        return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
+      }
+      request = decodeValue(frame.request)
+    } catch (thrown) {
+      this.#resets.spend('requests that are no value')
+      const { code, message } = SluiceError.from(thrown)
+      const kept = code === 'resource_exhausted' ? code : 'invalid_argument'
+      return refuse(stackless(kept, `request of ${frame.endpoint}: ${message}`, { endpoint: frame.endpoint }))
     }
     const context = Context.forRemote({
       ...{ id: frame.contextId, callId: frame.callId, path: frame.hops, metadata: frame.metadata },
       ...{ timeoutMs: frame.remainingMs, env: this.#host.env },
     })
-    const request = decodeValue(frame.request)
     const { endpoint, instanceId, items, bytes } = frame
-    const call = new InboundCall(this, { stream, endpoint, instanceId, request, context, credit: { items, bytes } })
+    const credit = { items, bytes }
+    const call = new InboundCall(this, { stream, endpoint, instanceId, request, weight, context, credit })
     this.#inbound.set(stream, call)
+    this.#requestsWeight += weight
     const accepted = (source: Source) => {
       if (this.#state === 'closed') return
       this.#send({ kind: 'accept', stream, items: 0, bytes: 0 })
@@ -313,6 +407,13 @@ export class Session implements OutboundHost, InboundHost {
     }
   }
 
+  #killed(stream: number, error: SluiceError): void {
+    const call = this.#inboundOf(stream)
+    this.#chatter.spend('kills')
+    if (call?.isUnanswered) this.#resets.spend('kills of calls that had no item yet')
+    call?.killed(error)
+  }
+
   #items(stream: number, seq: number, count: number, body: Uint8Array): void {
     if (this.role === 'listener') throw new ProtocolError('items came from the dialler')
     this.#streamwise(stream, (call) => call.onItems(seq, count, body))
@@ -328,13 +429,18 @@ export class Session implements OutboundHost, InboundHost {
       const error = SluiceError.from(thrown)
       this.#send({ kind: 'kill', stream, error })
       call.broken(error)
+      this.#resets.spend('streams that break the protocol')
     }
   }
 
   #granted(grants: readonly number[]): void {
     for (let at = 0; at + 2 < grants.length; at += 3) {
       const [stream = 0, items = 0, bytes = 0] = grants.slice(at, at + 3)
-      this.#inboundOf(stream)?.grant({ items, bytes })
+      const call = this.#inboundOf(stream)
+      this.#chatter.spend('credit')
+      if (call?.grant({ items, bytes }) === false) {
+        throw new ProtocolError(`credit of stream ${stream} adds up to more than ${MAX_INT32}`)
+      }
     }
   }
 
@@ -343,6 +449,7 @@ export class Session implements OutboundHost, InboundHost {
     if (call === undefined && (stream >= this.#nextStream || stream % 2 === 0 || this.role === 'listener')) {
       throw new ProtocolError(`stream ${stream} was never opened`)
     }
+    if (call === undefined) this.#chatter.spend('frames for calls that have ended')
     return call
   }
 
@@ -368,6 +475,15 @@ export class Session implements OutboundHost, InboundHost {
     for (const call of waiting) call.resume()
   }
 
+  #tell(frame: Instances): void {
+    for (const untold of tellInstances((part) => this.#send(part), frame)) this.#host.onUntold?.(untold)
+  }
+
+  /** The peer had announced the end, and nothing is lost by it. */
+  get #isGoodbye(): boolean {
+    return this.#peerLast < MAX_INT32 && this.#outbound.size === 0 && this.#inbound.size === 0
+  }
+
   #send(frame: Frame): void {
     if (this.#state !== 'closed') this.#connection.send(frame)
   }
@@ -380,8 +496,10 @@ export class Session implements OutboundHost, InboundHost {
   #closed(error: SluiceError | undefined): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#why = error
     this.#helloTimer.cancel()
     this.#keepalive.close()
+    this.#pacer.close()
     const { remote } = this.#connection
     const lost = error ?? new SluiceError('unavailable', `the connection to ${remote} was closed`)
     this.#settle.reject(lost)

@@ -10,6 +10,7 @@ export interface Credit {
   readonly bytes: number
 }
 
+const MAX_CREDIT = 2 ** 31 - 1
 export const MIN_WINDOW: Credit = { items: 32, bytes: 256 * 1024 }
 export const MAX_WINDOW: Credit = { items: 4096, bytes: 4 * 1024 * 1024 }
 /** What all windows of a connection may be together. */
@@ -30,9 +31,14 @@ export class SendCredit {
     return this.#items > 0 && this.#bytes > 0
   }
 
-  grant(credit: Credit): void {
-    this.#items += credit.items
-    this.#bytes += credit.bytes
+  /** False, and nothing is granted, if a sum would be above what credit may add up to. */
+  grant(credit: Credit): boolean {
+    const items = this.#items + credit.items
+    const bytes = this.#bytes + credit.bytes
+    if (items > MAX_CREDIT || bytes > MAX_CREDIT) return false
+    this.#items = items
+    this.#bytes = bytes
+    return true
   }
 
   /** Pays for an item; bytes may go into debt. */

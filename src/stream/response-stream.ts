@@ -97,7 +97,7 @@ export class ResponseStream<Item = unknown> implements AsyncIterable<Response<It
   }
 
   /** Observable interop: `from(stream)`. */
-  ['@@observable'](): Observable<Item> {
+  '@@observable'(): Observable<Item> {
     return this.observable()
   }
 

@@ -5,8 +5,8 @@
 import { DistributedRuntime } from '../runtime/runtime.ts'
 
 /**
- * Passes if the runtime has no live handler, waiting call, open stream, running `initialize`, subscription to its bus
- * or to `instances$`, or timer.
+ * Passes if the runtime has no live handler, waiting call, call that no instance has taken yet, open stream, running
+ * `initialize`, subscription to its bus or to `instances$`, or timer.
  * @throws Error whose message lists what is left, where, and for how long.
  */
 export function assertQuiet(runtime: DistributedRuntime): void {
@@ -42,6 +42,12 @@ function leftovers(runtime: DistributedRuntime): string[] {
     }
   }
   for (const client of kernel.clients) {
+    for (const { context, instanceId, since } of client.openingCalls) {
+      const where = instanceId === '' ? '' : `, last tried ${instanceId}`
+      left.push(
+        `call of ${client.endpoint} that no instance has taken (context ${context.id}${where}) for ${age(since)}`,
+      )
+    }
     for (const { since } of client.watchers)
       left.push(`subscription to instances$ of ${client.endpoint} for ${age(since)}`)
   }

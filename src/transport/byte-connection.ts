@@ -35,7 +35,10 @@ const FLUSH_BYTES = 64 * 1024
 const FRAME_MS = 30_000
 /** A write has to make progress within this time. */
 const STALL_MS = 10_000
+/** A peer has so long to take the end of a closed connection, and what was sent before it. */
+const GOODBYE_MS = 2_000
 
+/** A connection over a pipe of bytes, which it attaches to; its timers are those of `env`. */
 export class ByteConnection implements Connection {
   readonly remote: string
   readonly #pipe: Pipe
@@ -45,12 +48,18 @@ export class ByteConnection implements Connection {
   #maxItemBytes = MAX_ITEM_BYTES
   #events: ConnectionEvents | undefined
   #early: Uint8Array[] = []
+  /** Why the pipe has ended, while nobody has heard what came before that. */
+  #earlyEnd: string | undefined
   #flushing = false
   #writable = true
   #state: 'open' | 'closing' | 'closed' = 'open'
   #error: SluiceError | undefined
   #frameTimer: Timer | undefined
+  /** The number of the frame that has begun and is not complete, and since when. */
+  #frame = -1
+  #frameSince = 0
   #stallTimer: Timer | undefined
+  #goodbyeTimer: Timer | undefined
 
   constructor(pipe: Pipe, env: Env) {
     this.#pipe = pipe
@@ -72,7 +81,8 @@ export class ByteConnection implements Connection {
     const early = this.#early
     this.#early = []
     for (const chunk of early) this.#data(chunk)
-    if (this.#state === 'closed') events.close(this.#error)
+    if (this.#earlyEnd !== undefined) this.#closed(this.#earlyEnd)
+    else if (this.#state === 'closed') events.close(this.#error)
   }
 
   send(frame: Frame): boolean {
@@ -103,6 +113,9 @@ export class ByteConnection implements Connection {
     if (this.#state !== 'open') return
     this.#flush()
     this.#state = 'closing'
+    const what = `close of ${this.remote}`
+    // Keeps the process alive as well: an idle socket does not, and what was sent has to leave.
+    this.#goodbyeTimer = this.#env.timer(GOODBYE_MS, () => this.#pipe.destroy(), { what, keepAlive: true })
     this.#pipe.end()
   }
 
@@ -170,25 +183,41 @@ export class ByteConnection implements Connection {
     }
   }
 
+  /** Most chunks of a busy connection end within a frame, each within another: one timer sees to all of them. */
   #watchFrame(): void {
-    if (!this.#reader.isWithinFrame) {
-      this.#frameTimer?.cancel()
-      this.#frameTimer = undefined
-      return
-    }
-    if (this.#frameTimer !== undefined) return
-    const late = () =>
-      this.abort(new SluiceError('data_loss', `a frame of ${this.remote} took longer than ${FRAME_MS} ms`))
-    this.#frameTimer = this.#env.timer(FRAME_MS, late, { what: `frame of ${this.remote}` })
+    if (!this.#reader.isWithinFrame || this.#frame === this.#reader.complete) return
+    this.#frame = this.#reader.complete
+    this.#frameSince = this.#env.now()
+    if (this.#frameTimer === undefined) this.#expectFrame(FRAME_MS)
+  }
+
+  #expectFrame(afterMs: number): void {
+    const what = `frame of ${this.remote}`
+    this.#frameTimer = this.#env.timer(afterMs, () => this.#frameDue(), { what })
+  }
+
+  #frameDue(): void {
+    this.#frameTimer = undefined
+    if (!this.#reader.isWithinFrame || this.#frame !== this.#reader.complete) return
+    const leftMs = this.#frameSince + FRAME_MS - this.#env.now()
+    if (leftMs > 0) return this.#expectFrame(leftMs)
+    const error = new SluiceError('data_loss', `a frame of ${this.remote} took longer than ${FRAME_MS} ms`)
+    this.#say({ kind: 'bye', error })
+    this.abort(error)
   }
 
   #closed(why: string): void {
     if (this.#state === 'closed') return
+    this.#frameTimer?.cancel()
+    this.#stallTimer?.cancel()
+    this.#goodbyeTimer?.cancel()
+    if (this.#events === undefined && this.#early.length > 0) {
+      this.#earlyEnd = why
+      return
+    }
     const orderly = this.#state === 'closing' && this.#error === undefined
     this.#state = 'closed'
     this.#reader.close()
-    this.#frameTimer?.cancel()
-    this.#stallTimer?.cancel()
     this.#error ??= orderly ? undefined : new SluiceError('unavailable', `the connection to ${this.remote} ${why}`)
     this.#events?.close(this.#error)
   }

@@ -4,6 +4,7 @@
  */
 import type { Env } from '../core/env.ts'
 import type { SluiceError } from '../core/error.ts'
+import type { Signal } from '../core/signal.ts'
 import type { Frame, Limits } from '../wire/frame.ts'
 
 export interface ConnectionEvents {
@@ -55,6 +56,6 @@ export interface Listener {
 export interface Transport {
   readonly scheme: string
   /** @throws SluiceError `unavailable`, retryable, if nobody answers. */
-  dial(address: string, options: { readonly signal: AbortSignal; readonly env: Env }): Promise<Connection>
+  dial(address: string, options: { readonly signal: Signal; readonly env: Env }): Promise<Connection>
   listen(onConnection: (connection: Connection) => void, env: Env): Promise<Listener>
 }

@@ -3,7 +3,9 @@
  * decoded shares no memory with the bytes it came from.
  */
 import { Decoder, decodeTimestampToTimeSpec, type ExtensionCodecType } from '@msgpack/msgpack'
+import { SluiceError } from '../core/error.ts'
 import { type Annotations, Response } from '../core/response.ts'
+import { areColliding } from './collisions.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { type Structure, scan } from './scan.ts'
@@ -20,6 +22,30 @@ export function decodeValues(body: Uint8Array, count: number): unknown[] {
 /** A request, or another value that is alone in its bytes. @throws ProtocolError if that is not what they are. */
 export function decodeValue(bytes: Uint8Array): unknown {
   return decodeAll(bytes, 1, false)[0]
+}
+
+/** The bytes of each item of a body. @throws ProtocolError if there are not so many, or one of them is not allowed. */
+export function sizesOf(body: Uint8Array, count: number): number[] {
+  const sizes: number[] = []
+  for (let at = 0; sizes.length < count; ) {
+    const { end } = scan(body, at, body.length, 1, MAX_DEPTH, true)
+    sizes.push(end - at)
+    at = end
+  }
+  return sizes
+}
+
+/**
+ * What a request will take in memory, about: its bytes, and 64 for every object that is made of them.
+ * @throws SluiceError `resource_exhausted` if it is larger than `maxBytes`; ProtocolError if it cannot be decoded.
+ */
+export function weigh(bytes: Uint8Array, maxBytes: number): number {
+  if (bytes.length > maxBytes) {
+    throw new SluiceError('resource_exhausted', `takes ${bytes.length} bytes; at most ${maxBytes} are allowed`)
+  }
+  // Not worth looking: every byte of it could be an object.
+  if (bytes.length <= 1024) return 65 * bytes.length
+  return bytes.length + 64 * scan(bytes, 0, bytes.length, 1, MAX_DEPTH, false).objects
 }
 
 function decodeAll(body: Uint8Array, count: number, annotated: boolean): unknown[] {
@@ -158,6 +184,7 @@ function bigint(data: Uint8Array): bigint {
 
 function map(flat: unknown[]): Map<unknown, unknown> {
   if (flat.length % 2 !== 0) throw new ProtocolError(`a Map has ${flat.length} keys and values, an odd number`)
+  if (areColliding(flat, 2)) throw new ProtocolError('a Map has numbers as keys that collide')
   const entries = new Map<unknown, unknown>()
   for (let index = 0; index < flat.length; index += 2) entries.set(flat[index], flat[index + 1])
   if (entries.size * 2 !== flat.length) throw new ProtocolError('a Map has a key twice')
@@ -165,6 +192,7 @@ function map(flat: unknown[]): Map<unknown, unknown> {
 }
 
 function set(values: unknown[]): Set<unknown> {
+  if (areColliding(values, 1)) throw new ProtocolError('a Set has numbers that collide')
   const members = new Set(values)
   if (members.size !== values.length) throw new ProtocolError('a Set has a value twice')
   return members

@@ -9,6 +9,7 @@ import { SluiceError } from '../core/error.ts'
 import { isResponse, type Response } from '../core/response.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
 import { Output } from './output.ts'
+import { MAX_OBJECTS, scan } from './scan.ts'
 import { copyItem, copyValue, isWellFormed, MAX_DEPTH } from './value.ts'
 
 export interface EncodeRules {
@@ -76,9 +77,21 @@ export class ValueWriter extends Output {
       throw thrown
     }
     const size = this.mark - start
-    if (size <= rules.maxBytes) return size
+    if (size <= rules.maxBytes) {
+      if (size > MAX_OBJECTS) this.#count(start, rules)
+      return size
+    }
     this.goTo(start)
     throw tooBig(rules, `${size} bytes`)
+  }
+
+  /** Asked only of what is large enough to hold too many objects. */
+  #count(start: number, { code, what }: EncodeRules): void {
+    try {
+      scan(this.bytes, start, this.mark, 1, MAX_DEPTH, code === 'internal')
+    } catch (thrown) {
+      throw new SluiceError('resource_exhausted', `${what}: ${(thrown as Error).message}`)
+    }
   }
 
   /** False if something must not cross, or cannot be read. */

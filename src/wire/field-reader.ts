@@ -105,13 +105,13 @@ export class FieldReader {
     return elements
   }
 
-  /** Reads a map, field by field; `read` says whether it knew the key and read the value, which is otherwise ignored. */
-  map(field: string, read: (key: string) => boolean): void {
+  /** Reads a map that stands within `around` containers, field by field; `read` says whether it knew the key and read the value, which is otherwise ignored. */
+  map(field: string, around: number, read: (key: string) => boolean): void {
     const size = this.#header(0x80, 0xde)
     if (size === undefined) this.refuse(`${field} is ${shown(this.#value())}; it must be a map`)
     for (let left = size; left > 0; left--) {
       const key = this.text(`a key of ${field}`, Number.POSITIVE_INFINITY, 0)
-      if (!read(key)) this.skip(1)
+      if (!read(key)) this.skip(1, around + 1)
     }
   }
 
@@ -125,9 +125,9 @@ export class FieldReader {
     }
   }
 
-  /** Ignores elements. */
-  skip(count: number): void {
-    this.#pos = this.#scan(count, MAX_FRAME_DEPTH)
+  /** Ignores elements that stand within `around` containers, that of the frame included. */
+  skip(count: number, around = 1): void {
+    this.#pos = this.#scan(count, MAX_FRAME_DEPTH - around)
   }
 
   /** The frame is over. */

@@ -1,11 +1,11 @@
 /** A frame as the array of its elements, in the words and order of docs/protocol.md. */
 import type { SluiceError } from '../core/error.ts'
+import type { Instance } from '../core/instance.ts'
 import type { Metadata } from '../core/metadata.ts'
 import { encodeValue } from './encode.ts'
 import {
   ENDINGS,
   type Frame,
-  type InstanceRecord,
   type Items,
   KINDS,
   MAGIC,
@@ -61,7 +61,7 @@ function fieldsOf(frame: ListedFrame): unknown[] {
   }
 }
 
-function recordOf(instance: InstanceRecord): unknown {
+function recordOf(instance: Instance): unknown {
   const { namespace, component, endpoint, instanceId, runtimeId, address, since, gracefulShutdown } = instance
   const { metricsLabels, healthCheckPayload } = instance
   // As a request would be, and not as part of a frame, whose depth is another.

@@ -21,6 +21,12 @@ export class FrameReader {
   #body: Buffer | undefined
   #bodyUsed = 0
   #length = 0
+  #complete = 0
+
+  /** How many frames have been completed; the same number later, within a frame: it is the same one. */
+  get complete(): number {
+    return this.#complete
+  }
 
   /** Whether a frame has begun that is not complete. */
   get isWithinFrame(): boolean {
@@ -85,6 +91,7 @@ export class FrameReader {
   }
 
   #report(bytes: Buffer, from: number, to: number, onFrame: (frame: Frame) => void): void {
+    this.#complete++
     const frame = readFrame(new FieldReader(bytes, from, to))
     if (frame !== undefined) onFrame(frame)
   }

@@ -3,8 +3,8 @@
  * `frame-writer.ts` writes them and `frame-reader.ts` reads them; nothing here touches bytes.
  */
 import type { Hop } from '../core/context.ts'
-import type { EndpointId } from '../core/endpoint-id.ts'
 import type { SluiceError } from '../core/error.ts'
+import type { Instance } from '../core/instance.ts'
 import type { Metadata } from '../core/metadata.ts'
 
 export { MAX_HOPS } from '../core/context.ts'
@@ -19,11 +19,13 @@ export const MAX_HELLO_BYTES: number = 4 * 1024
 export const MAX_ITEM_BYTES: number = 4 * 1024 * 1024
 /** An item of the largest size, and what is around it: metadata 8 KiB, hops and an error's details at most 32 KiB. */
 export const MAX_FRAME_BYTES: number = MAX_ITEM_BYTES + 64 * 1024
+/** What the requests of the calls on one connection may weigh together: their bytes, and 64 for every object in them. */
+export const MAX_REQUESTS_WEIGHT: number = 256 * 1024 * 1024
 /** Calls on one connection whose handlers have not really ended. */
 export const MAX_STREAMS = 1_000
 /** The highest number of a stream, and the most that credit may add up to. */
 export const MAX_INT32: number = 2 ** 31 - 1
-/** How far containers may nest within a frame: the frame, a list of it, a record, and a value within. */
+/** How far containers may nest within a frame, its own array counted: a value of a record, and one more. */
 export const MAX_FRAME_DEPTH = 68
 /** Of an error, in UTF-8. */
 export const MAX_MESSAGE_BYTES = 1_024
@@ -82,21 +84,9 @@ export interface Hello {
   readonly limits: Limits
 }
 
-/** The record of a served instance, in the shape that discovery gives it. */
-export interface InstanceRecord extends EndpointId {
-  readonly instanceId: string
-  readonly runtimeId: string
-  readonly address: string
-  /** Milliseconds since 1970. */
-  readonly since: number
-  readonly gracefulShutdown: boolean
-  readonly metricsLabels?: Readonly<Record<string, string>>
-  readonly healthCheckPayload?: unknown
-}
-
 export interface Instances {
   readonly kind: 'instances'
-  readonly added: readonly InstanceRecord[]
+  readonly added: readonly Instance[]
   /** Ids of instances. */
   readonly removed: readonly string[]
   readonly synced: boolean

@@ -2,13 +2,13 @@
 import type { Hop } from '../core/context.ts'
 import { checkName, parseEndpoint } from '../core/endpoint-id.ts'
 import { CODES, type Code, type SluiceError, stackless } from '../core/error.ts'
+import type { Instance } from '../core/instance.ts'
 import { MAX_METADATA_PAIRS, Metadata, type MetadataValue } from '../core/metadata.ts'
 import type { FieldReader } from './field-reader.ts'
 import {
   ENDINGS,
   type Frame,
   IGNORED_KINDS,
-  type InstanceRecord,
   KINDS,
   type Limits,
   MAGIC,
@@ -142,7 +142,7 @@ function readEndpoint(fields: FieldReader, field: string): string {
 function readHop(fields: FieldReader): Hop {
   const size = fields.array('a hop', ANY, 2)
   const hop = { endpoint: readEndpoint(fields, 'endpoint of a hop'), instanceId: fields.text('instanceId of a hop') }
-  fields.skip(size - 2)
+  fields.skip(size - 2, 3)
   return hop
 }
 
@@ -177,7 +177,7 @@ function readMetadata(fields: FieldReader): Metadata {
 
 function readLimits(fields: FieldReader): Limits {
   const limits: { -readonly [Key in keyof Limits]?: number } = {}
-  fields.map('limits', (key) => {
+  fields.map('limits', 1, (key) => {
     if (key === 'maxFrameBytes') limits.maxFrameBytes = fields.uint(key, 2 ** 32 - 1, MAX_HELLO_BYTES)
     else if (key === 'maxItemBytes') limits.maxItemBytes = fields.uint(key, 2 ** 32 - 1, 1)
     else if (key === 'maxStreams') limits.maxStreams = fields.uint(key, 2 ** 32 - 1, 1)
@@ -191,7 +191,7 @@ function readLimits(fields: FieldReader): Limits {
   return { maxFrameBytes, maxItemBytes, maxStreams }
 }
 
-type Draft = { -readonly [Key in keyof InstanceRecord]?: InstanceRecord[Key] }
+type Draft = { -readonly [Key in keyof Instance]?: Instance[Key] }
 
 /** How each field of a record is read. */
 const RECORD: Readonly<Record<string, (fields: FieldReader, draft: Draft) => void>> = {
@@ -221,7 +221,7 @@ const RECORD: Readonly<Record<string, (fields: FieldReader, draft: Draft) => voi
   },
   metricsLabels: (fields, draft) => {
     const labels = new Map<string, string>()
-    fields.map('metricsLabels', (key) => {
+    fields.map('metricsLabels', 3, (key) => {
       if (key === '__proto__') fields.refuse('metricsLabels has __proto__ as key')
       labels.set(key, fields.text(`label ${key.slice(0, 100)}`, ANY, 0))
       return true
@@ -237,9 +237,9 @@ function readName(fields: FieldReader, part: 'namespace' | 'component' | 'endpoi
   return fields.checked(fields.text(part), (name) => checkName(part, name))
 }
 
-function readRecord(fields: FieldReader): InstanceRecord {
+function readRecord(fields: FieldReader): Instance {
   const draft: Draft = {}
-  fields.map('a record', (key) => {
+  fields.map('a record', 2, (key) => {
     if (!Object.hasOwn(RECORD, key)) return false
     RECORD[key]?.(fields, draft)
     return true
@@ -248,7 +248,7 @@ function readRecord(fields: FieldReader): InstanceRecord {
     const isOptional = key === 'metricsLabels' || key === 'healthCheckPayload'
     if (!isOptional && !Object.hasOwn(draft, key)) fields.refuse(`a record has no ${key}`)
   }
-  return draft as InstanceRecord
+  return draft as Instance
 }
 
 function readError(fields: FieldReader): SluiceError {
@@ -266,7 +266,7 @@ function readError(fields: FieldReader): SluiceError {
     origin: readTextOrNil(fields, 'origin'),
     details: fields.isNil() ? undefined : fields.value('details'),
   })
-  fields.skip(size - 8)
+  fields.skip(size - 8, 2)
   return error
 }
 

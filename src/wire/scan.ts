@@ -10,6 +10,8 @@ import { isUtf8 } from './utf8.ts'
 export interface Structure {
   /** Where the values end. */
   readonly end: number
+  /** How many arrays, maps, bins and extensions there are: a byte of each may take a hundred once it is decoded. */
+  readonly objects: number
   /** Whether there is a bin among them: those are decoded as views and have to be copied. */
   readonly hasBytes: boolean
   /** Where strings begin that are longer than 200 bytes and start with a byte order mark, which the decoder would eat. */
@@ -18,6 +20,9 @@ export interface Structure {
 
 /** Longer strings are decoded by a TextDecoder, which drops a byte order mark at the beginning. */
 const DECODED_NATIVELY = 200
+
+/** Arrays, maps, bins and extensions of one value. */
+export const MAX_OBJECTS: number = 2 ** 18
 
 /** The deepest that anybody allows, and one more for an annotated item. */
 const LEVELS = 72
@@ -50,6 +55,9 @@ export function scan(
   let shape = 0
   let level = 0
   let deepest = depth
+  let objects = 0
+  /** Of the values before this one. */
+  let before = 0
   let hasBytes = false
   let marked = NONE
 
@@ -57,9 +65,14 @@ export function scan(
   for (;;) {
     while (left === 0) {
       if ((shape & IS_WHOLE) !== 0 && pos !== end) refuse(`an extension goes on ${end - pos} bytes after its array`)
-      if (level === 0) return { end: pos, hasBytes, marked }
+      if (level === 0) return { end: pos, objects, hasBytes, marked }
       level--
-      if (level === 0) deepest = depth
+      if (level === 0) {
+        deepest = depth
+        if (objects - before > MAX_OBJECTS)
+          refuse(`a value holds more than ${MAX_OBJECTS} arrays, objects and the like`)
+        before = objects
+      }
       left = lefts[level] as number
       end = ends[level] as number
       shape = shapes[level] as number
@@ -111,6 +124,7 @@ export function scan(
     if (isKey) refuseKey(head)
 
     if (head < 0xa0 || head >= 0xdc) {
+      objects++
       const isMap = head < 0x90 || head >= 0xde
       const values = isMap ? size * 2 : size
       if (values > end - pos)
@@ -128,13 +142,16 @@ export function scan(
     const isExtension = (head >= 0xc7 && head <= 0xc9) || (head >= 0xd4 && head <= 0xd8)
     if (!isExtension) {
       if (size > end - pos) refuse(`${size} bytes are announced and ${end - pos} are left`)
-      if (head >= 0xc4 && head <= 0xc6) hasBytes = true
-      else if (head === 0xcf || head === 0xd3) checkInt64(bytes, pos, head === 0xd3)
+      if (head >= 0xc4 && head <= 0xc6) {
+        objects++
+        hasBytes = true
+      } else if (head === 0xcf || head === 0xd3) checkInt64(bytes, pos, head === 0xd3)
       pos += size
       continue
     }
 
     if (size + 1 > end - pos) refuse(`an extension of ${size} bytes is announced and ${end - pos - 1} are left`)
+    objects++
     const type = ((bytes[pos++] as number) << 24) >> 24
     const isAnnotated = type === EXTENSION.annotated
     if (type !== EXTENSION.date && (type < 1 || type > EXTENSION.annotated)) refuse(`extension type ${type} is unknown`)

@@ -1,6 +1,6 @@
 // A client beyond its calls: closing, the cold Observable, and what it makes of options.
 import { firstValueFrom, mergeMap, of, retry, switchMap, take, toArray } from 'rxjs'
-import { type Client, Context, DistributedRuntime, defineEndpoint, type SluiceError } from 'sluice'
+import { type Client, Context, DistributedRuntime, defineEndpoint, type Instance, type SluiceError } from 'sluice'
 import { assertQuiet } from 'sluice/testing'
 import { serveOne, settled, withRuntime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite } from '../support/suite.ts'
@@ -335,6 +335,46 @@ test(
   withRuntime(async ({ runtime }) => {
     await rejects(runtime.endpoint('demo.test.generate').client({ signal: AbortSignal.abort() }), 'cancelled')
     assert.equal([...DistributedRuntime.kernelOf(runtime).clients], [])
+  }),
+)
+
+test(
+  'whoever changes the array that instances$ gave it harms neither other subscribers nor the routing',
+  withRuntime(async ({ runtime }) => {
+    const { client, served } = await serveOne(runtime, async () => 1)
+    const seen: string[][] = []
+    const spoil = (instances: readonly Instance[]) => void (instances as Instance[]).splice(0)
+    const subscriptions = [
+      client.instances$.subscribe(spoil),
+      client.instances$.subscribe((instances) => seen.push(instances.map(({ instanceId }) => instanceId))),
+      client.instances$.subscribe(spoil),
+    ]
+    const second = await serveOne(runtime, async () => 2)
+    const ids = [served.instanceId, second.served.instanceId]
+    assert.equal(seen, [[served.instanceId], ids])
+    assert.equal(client.instanceIds(), ids)
+    assert.equal([await client.one('a'), await client.one('b')], [1, 2])
+    for (const subscription of subscriptions) subscription.unsubscribe()
+  }),
+)
+
+test(
+  'a handler without parameters is called without a request, by every way of calling',
+  withRuntime(async ({ runtime }) => {
+    class Clock {
+      async *generate() {
+        yield 'tick'
+      }
+    }
+    const endpoint = runtime.endpoint<Clock['generate']>('demo.test.generate')
+    const { instanceId } = await endpoint.serve(new Clock())
+    const client = await endpoint.client()
+    const streams = [client.generate(), client.random(), client.roundRobin(), client.direct(undefined, instanceId)]
+    for (const stream of await Promise.all(streams)) assert.equal(await stream.toArray(), ['tick'])
+    assert.equal(
+      [await client.one(), await client.all(), await firstValueFrom(client.observable())],
+      ['tick', ['tick'], 'tick'],
+    )
   }),
 )
 

@@ -4,7 +4,7 @@ import { Context, defineEndpoint, type Served, SluiceError } from 'sluice'
 import { z } from 'zod'
 import { story } from '../support/modes.ts'
 import { assert, deferred, suite } from '../support/suite.ts'
-import { fails, outcome, sameTurn, threeHops, turn, upTo } from './pipeline.ts'
+import { answered, fails, outcome, threeHops, turn, upTo } from './pipeline.ts'
 
 const test = suite('story/errors.test.ts')
 
@@ -177,7 +177,7 @@ story(test, 'a retryable refusal below is not retryable for the caller of whoeve
   assert.is(error.retryable, false)
 })
 
-story(test, 'a full mailbox refuses with resource_exhausted, retryable, in the same turn', {}, async (world) => {
+story(test, 'a full mailbox refuses with resource_exhausted, retryable, and makes nobody wait', {}, async (world) => {
   const gate = deferred()
   const handler = async function* (request: unknown) {
     await gate.promise
@@ -186,7 +186,7 @@ story(test, 'a full mailbox refuses with resource_exhausted, retryable, in the s
   await world.serve(1, 'story.small.generate', handler, { concurrency: 1, mailbox: 2 })
   const client = await world.client(0, 'story.small.generate')
   const accepted = [client.all(1), client.all(2), client.all(3)]
-  const { error } = await sameTurn(client.generate(4), 'the refusal')
+  const { error } = await answered(world, client.generate(4), 'the refusal')
   assert.is(error?.code, 'resource_exhausted')
   assert.is(error?.retryable, true)
   assert.match(error?.message ?? '', /mailbox of story\.small\.generate .*is full: 2 calls waiting, 1 running/)
@@ -214,6 +214,7 @@ story(test, 'direct goes to the instance it names and to no other', {}, async (w
   const unknown = await fails(client.direct('go', 'no-such-instance'), 'not_found')
   assert.is(unknown.retryable, true)
   await a.close()
+  // Whether or not discovery has told the caller yet.
   const gone = await fails(client.direct('go', a.instanceId), 'not_found')
   assert.is(gone.retryable, true)
   assert.equal(await client.all('go'), ['b'])
@@ -228,13 +229,10 @@ story(
     const order = z.object({ lines: z.array(z.object({ sku: z.string() })) })
     for (const request of [order, order.refine(async () => true)]) {
       const endpoint = defineEndpoint('story.orders.generate', { request })
-      const served = await world
-        .at(1)
-        .endpoint(endpoint)
-        .serve(async function* () {
-          starts++
-          yield 1
-        })
+      const served = await world.serve(1, endpoint, async function* () {
+        starts++
+        yield 1
+      })
       const client = await world.client(0, 'story.orders.generate')
       const error = await fails(client.generate({ lines: [{ sku: 'a' }, { sku: 7 }] }), 'invalid_argument')
       assert.match(error.message, /lines\[1\]\.sku/)
@@ -280,18 +278,15 @@ story(test, 'an item its schema refuses is internal and ends its handler', {}, a
   for (const item of [z.string(), z.string().refine(async () => true)]) {
     let finallys = 0
     const endpoint = defineEndpoint('story.words.generate', { item })
-    const served = await world
-      .at(1)
-      .endpoint(endpoint)
-      .serve(async function* () {
-        try {
-          yield 'good'
-          yield 7 as never
-          yield 'never'
-        } finally {
-          finallys++
-        }
-      })
+    const served = await world.serve(1, endpoint, async function* () {
+      try {
+        yield 'good'
+        yield 7
+        yield 'never'
+      } finally {
+        finallys++
+      }
+    })
     const client = await world.client(0, 'story.words.generate')
     const stream = await client.generate(null)
     assert.is((await stream.next()).value?.data(), 'good')
@@ -402,9 +397,9 @@ story(test, 'a shutdown whose time is up kills the rest, whose callers see unava
   const pending = outcome(stream.next())
   await journal.until('stage3 waits')
   const down = Promise.all(world.runtimes.map((runtime) => runtime.shutdown({ timeoutMs: 1_000 })))
-  await world.advance(999)
+  const rest = await world.advanceNearly(1_000)
   assert.is(journal.count('stage3 finally'), 0)
-  await world.advance(1)
+  await world.advance(rest)
   const { error } = await pending
   assert.is(error?.code, 'unavailable')
   assert.is(error?.retryable, false)
@@ -434,11 +429,11 @@ story(test, 'a second consumer fails at once and does not disturb the first', {}
   assert.is((await first.next()).done, true)
 })
 
-story(test, 'stages that wait for each other in initialize fail at once and name the circle', {}, async (world) => {
+story(test, 'stages that wait for each other in initialize fail at once, or get a line each', {}, async (world) => {
   const waiting = (target: string) => ({
     async initialize(runtime: (typeof world.runtimes)[0]) {
       const client = await runtime!.endpoint(target).client()
-      await client.waitForInstances()
+      await client.waitForInstances({ timeoutMs: 2_500 })
     },
     async *generate() {},
   })
@@ -447,8 +442,21 @@ story(test, 'stages that wait for each other in initialize fail at once and name
     outcome(world.serve(2, 'story.egg.generate', waiting('story.chicken.generate'))),
   ])
   for (const { error } of settled) {
-    assert.is(error?.code, 'failed_precondition')
-    assert.match(error?.message ?? '', /story\.(chicken|egg)\.generate → story\.(chicken|egg)\.generate/)
+    if (world.mode.sharesWaits) {
+      assert.is(error?.code, 'failed_precondition')
+      assert.match(error?.message ?? '', /story\.(chicken|egg)\.generate → story\.(chicken|egg)\.generate/)
+    } else {
+      assert.is(error?.code, 'deadline_exceeded')
+      assert.match(
+        error?.message ?? '',
+        /(chicken|egg)\.generate waited in initialize 2500 ms .*(chicken|egg)\.generate/,
+      )
+    }
+  }
+  if (world.mode.sharesWaits) return
+  for (const [waiter, other] of ['chicken egg', 'egg chicken'].map((names) => names.split(' '))) {
+    const line = `story.${waiter}.generate waits in initialize for story.${other}.generate, which nobody serves`
+    assert.is(world.lines.filter((each) => each.includes(line)).length, 1, world.lines.join('\n'))
   }
 })
 

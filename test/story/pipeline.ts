@@ -5,6 +5,8 @@ import { SluiceError } from 'sluice'
 import type { World } from '../support/modes.ts'
 import { assert, type Deferred, deferred } from '../support/suite.ts'
 
+export { turn } from '../support/modes.ts'
+
 /** What happened, in order, one line each. */
 export class Journal {
   readonly lines: string[] = []
@@ -53,8 +55,15 @@ export class Journal {
 
 export type Leaf = (request: any, context: Context) => AsyncIterable<unknown>
 
-/** Serves `leaf` as stage 3 behind two stages that pass on what they receive, and writes down what happens. */
-export async function threeHops(world: World, leaf: Leaf): Promise<{ client: Client; journal: Journal }> {
+/**
+ * Serves `leaf` as stage 3 behind two stages that pass on what they receive, and writes down what happens. With `prefetch`
+ * those two ask for so much.
+ */
+export async function threeHops(
+  world: World,
+  leaf: Leaf,
+  prefetch?: number,
+): Promise<{ client: Client; journal: Journal }> {
   const journal = new Journal()
   const stage = (hop: string, handler: Leaf) =>
     async function* (request: unknown, context: Context) {
@@ -68,7 +77,7 @@ export async function threeHops(world: World, leaf: Leaf): Promise<{ client: Cli
     }
   const passOn = (next: Client): Leaf =>
     async function* (request, context) {
-      const stream = await next.generate(request, { context })
+      const stream = await next.generate(request, { context, prefetch })
       for await (const response of stream) yield response.data()
     }
   await world.serve(3, 'story.stage3.generate', stage('stage3', leaf))
@@ -102,6 +111,11 @@ export async function sameTurn<T>(promise: PromiseLike<T>, what: string): Promis
   return settled
 }
 
+/** What a promise comes to by the callee's answer: in process within this turn, over a wire when its frame has come. */
+export function answered<T>(world: World, promise: PromiseLike<T>, what: string): Promise<Outcome<T>> {
+  return world.mode.wired ? outcome(promise) : sameTurn(promise, what)
+}
+
 /** The SluiceError a promise rejects with; checks its code. */
 export async function fails(promise: PromiseLike<unknown>, code: string): Promise<SluiceError> {
   const { error } = (await outcome(promise)) as { error?: SluiceError }
@@ -114,9 +128,4 @@ export async function fails(promise: PromiseLike<unknown>, code: string): Promis
 /** Numbers from 0 up to `count`. */
 export async function* upTo(count: number): AsyncGenerator<number> {
   for (let n = 0; n < count; n++) yield n
-}
-
-/** A turn of the event loop. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -4,7 +4,7 @@
 
 import { take } from 'rxjs'
 import { annotate, type Context, SluiceError } from 'sluice'
-import { story, type World } from '../support/modes.ts'
+import { modes, story, World } from '../support/modes.ts'
 import { assert, deferred, suite } from '../support/suite.ts'
 import { fails, outcome, turn } from './pipeline.ts'
 
@@ -246,9 +246,9 @@ type Comes = 'items' | 'error' | 'internal' | 'invalid_argument' | 'unknown'
 
 async function judge(world: World, name: string, poison: Poison): Promise<void> {
   const { mark } = world
+  await world.serve(1, 'story.poison.generate', poison.handler, { orphanGraceMs: 0 })
   for (const [how, consume] of Object.entries(consumers)) {
     const what = `${name}, read by ${how}`
-    await world.serve(1, 'story.poison.generate', poison.handler, { orphanGraceMs: 0 })
     const consumed = await outcome(consume(world, poison.request?.() ?? 'poison'))
     if (consumed.error !== undefined && !(consumed.error instanceof SluiceError)) throw consumed.error
     const verdict = consumed.error === undefined ? consumed.value : { items: [], error: consumed.error }
@@ -260,8 +260,8 @@ async function judge(world: World, name: string, poison: Poison): Promise<void> 
       assertSound(verdict.error as SluiceError, what)
       if (expected !== 'error') assert.is(verdict.error?.code, expected, `${what}: ${verdict.error?.message}`)
     }
-    await world.reset(mark)
   }
+  await world.reset(mark)
 }
 
 function corpus(fact: string, poisons: Record<string, Poison>): void {
@@ -799,17 +799,15 @@ story(test, 'a custom router and a schema of any make fail their call only', {},
     }
     const path = 'story.checked.generate'
     for (const side of ['request', 'item'] as const) {
-      const served = await world
-        .at(1)
-        .endpoint({ path, request: undefined, item: undefined, [side]: schema } as never)
-        .serve(async function* () {
-          yield 1
-        })
-      const client = await world.at(0).endpoint(path).client()
+      const { mark } = world
+      const described = { path, request: undefined, item: undefined, [side]: schema } as never
+      await world.serve(1, described, async function* () {
+        yield 1
+      })
+      const client = await world.client(0, path)
       const { error } = await outcome(client.all('go'))
       assertSound(error as SluiceError, `${side} schema that throws ${name}`)
-      await client.close()
-      await served.close()
+      await world.reset(mark)
     }
   }
   await metronome.stop()
@@ -847,9 +845,9 @@ story(
       await stream.return()
       assert.is((await pending).done, true)
       for (let n = 0; n < 5; n++) await turn()
+      await world.arrives(() => assert.ok(refusals > 0, name))
       released = true
       await stream.closed
-      assert.ok(refusals > 0, name)
       await world.reset(mark)
     }
     await metronome.stop()
@@ -885,23 +883,25 @@ story(test, 'a caller that tries for ever what is refused does not stop the even
 
 // ---- what never ends ----------------------------------------------------------------------------------------------
 
-test('handlers that never end are orphans that keep nobody waiting, not even a shutdown', async () => {
-  const { modes, World } = await import('../support/modes.ts')
-  const stuck: Record<string, Poison['handler']> = {
-    'next() never settles': iterable({ next: () => new Promise(() => {}) }),
-    'next() never settles and there is a return()': iterable({
-      next: () => new Promise(() => {}),
-      return: () => new Promise(() => {}),
-    }),
-    'return() never settles': iterable({ next: counting(), return: () => new Promise(() => {}) }),
-    'a result that never settles': () => new Promise(() => {}),
-    'a thenable that does nothing': () => ({
-      // biome-ignore lint/suspicious/noThenProperty: it is what is tested
-      then() {},
-    }),
-    'return() is never done': iterable({ next: counting(), return: async () => ({ done: false }) }),
-  }
-  for (const mode of modes) {
+const stuck: Record<string, Poison['handler']> = {
+  'next() never settles': iterable({ next: () => new Promise(() => {}) }),
+  'next() never settles and there is a return()': iterable({
+    next: () => new Promise(() => {}),
+    return: () => new Promise(() => {}),
+  }),
+  'return() never settles': iterable({ next: counting(), return: () => new Promise(() => {}) }),
+  'a result that never settles': () => new Promise(() => {}),
+  'a thenable that does nothing': () => ({
+    // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+    then() {},
+  }),
+  'return() is never done': iterable({ next: counting(), return: async () => ({ done: false }) }),
+}
+
+// No story: nothing of it ever gets quiet.
+for (const mode of modes) {
+  const fact = `handlers that never end are orphans that keep nobody waiting, not even a shutdown [${mode.name}]`
+  test(fact, { timeoutMs: 15_000 }, async () => {
     const world = await World.open(mode)
     const metronome = await startMetronome(world)
     for (const [name, handler] of Object.entries(stuck)) {
@@ -913,17 +913,16 @@ test('handlers that never end are orphans that keep nobody waiting, not even a s
       await stream.return()
       assert.equal(await stream.next(), { done: true, value: undefined }, name)
     }
-    const before = deferred()
-    setImmediate(before.resolve)
-    await before.promise
+    await turn()
+    await world.crosses()
     await world.advance(10)
     await metronome.stop()
-    const names = world.orphans.map(({ endpoint }) => endpoint).sort()
-    assert.equal(
-      names,
-      Object.keys(stuck).map((_, index) => `story.stuck${index}.generate`),
-      mode.name,
+    await world.arrives(() =>
+      assert.equal(
+        world.orphans.map(({ endpoint }) => endpoint).sort(),
+        Object.keys(stuck).map((_, index) => `story.stuck${index}.generate`),
+      ),
     )
     await world.shutdown()
-  }
-})
+  })
+}

@@ -17,70 +17,107 @@ story(test, 'a slow consumer holds three hops back, each by what it may fetch ah
     const stream = await client.generate('go', { prefetch })
     for (let n = 0; n < 10; n++) {
       assert.is((await stream.next()).value?.data(), n)
-      for (let turns = 0; turns < 2; turns++) await turn()
+      if (n === 9) await world.calm()
+      else for (let turns = 0; turns < 2; turns++) await turn()
       const lead = produced - (n + 1)
-      // The first hop by its prefetch, those below by one item each, and one that is under way per hop.
-      assert.ok(lead <= prefetch + 2 + 3, `prefetch ${prefetch}: ${lead} ahead`)
+      // The first hop by its prefetch, those below by what they may be ahead, and one that is under way per hop.
+      assert.ok(lead <= world.lead(3, n + 1, prefetch) + 3, `prefetch ${prefetch}: ${lead} ahead`)
     }
     await stream.return()
-    await stream.closed
+    await world.quiet()
   }
 })
 
-story(test, 'without prefetch a handler is one item ahead and with it exactly as far as asked', {}, async (world) => {
+story(test, 'three hops that all say how much they prefetch are ahead by no more than that', {}, async (world) => {
   let produced = 0
-  await world.serve(1, 'story.counter.generate', async function* () {
-    for (;;) yield produced++
-  })
-  const client = await world.client(0, 'story.counter.generate')
-  for (const [prefetch, lead] of [
-    [1, 1],
-    [2, 2],
-    [7, 7],
-    [4096, 4096],
-  ] as const) {
+  for (const prefetch of [1, 2, 7, 100]) {
+    const { client } = await threeHops(
+      world,
+      async function* () {
+        for (;;) yield produced++
+      },
+      prefetch,
+    )
     produced = 0
     const stream = await client.generate('go', { prefetch })
-    while (produced < lead) await turn()
-    for (let n = 0; n < 5; n++) await turn()
-    assert.ok(produced >= lead && produced <= lead + 1, `${produced} made, ${lead} asked for`)
-    for (let n = 0; n < 20; n++) assert.is((await stream.next()).value?.data(), n)
-    for (let n = 0; n < 5; n++) await turn()
-    assert.ok(produced <= 20 + lead + 1)
+    for (let taken = 0; taken <= 20; taken += 5) {
+      await world.calm()
+      const lead = produced - taken
+      // And one that is under way per hop.
+      assert.ok(lead <= 3 * prefetch + 3, `prefetch ${prefetch}: ${lead} ahead of ${taken}`)
+      for (let n = 0; n < 5; n++) assert.is((await stream.next()).value?.data(), taken + n)
+    }
     await stream.return()
+    await world.quiet()
+    await world.reset()
   }
 })
 
-story(test, 'an opened stream that nobody reads costs one item', {}, async (world) => {
+story(
+  test,
+  'a handler is ahead as far as its mode lets it, and with prefetch exactly as far as asked',
+  {},
+  async (world) => {
+    let produced = 0
+    await world.serve(1, 'story.counter.generate', async function* () {
+      for (;;) yield produced++
+    })
+    const client = await world.client(0, 'story.counter.generate')
+    for (const [prefetch, lead] of [
+      [undefined, world.mode.lookAhead(0)],
+      [1, 1],
+      [2, 2],
+      [7, 7],
+      [4096, 4096],
+    ] as const) {
+      produced = 0
+      const stream = await client.generate('go', { prefetch })
+      while (produced < lead) await turn()
+      await world.calm()
+      assert.ok(produced >= lead && produced <= lead + 1, `${produced} made, ${lead} asked for`)
+      for (let n = 0; n < 20; n++) assert.is((await stream.next()).value?.data(), n)
+      await world.calm()
+      assert.ok(produced <= 20 + (prefetch ?? world.mode.lookAhead(20)) + 1)
+      await stream.return()
+    }
+  },
+)
+
+story(test, 'opened streams that nobody reads cost no more than three hops may be ahead', {}, async (world) => {
   let produced = 0
   const { client } = await threeHops(world, async function* () {
     for (;;) yield produced++
   })
   const streams = await Promise.all(Array.from({ length: 20 }, () => client.generate('go')))
-  for (let n = 0; n < 10; n++) await turn()
-  assert.ok(produced <= 20 * 4, `${produced} items for 20 unread streams`)
+  await world.calm()
+  assert.ok(produced <= 20 * (world.lead(3, 0) + 1), `${produced} items for 20 unread streams`)
   for (const stream of streams) await stream.return()
 })
 
-story(test, 'items of 1 MiB pass three hops one by one and arrive whole', { timeoutMs: 10_000 }, async (world) => {
-  const size = 1024 * 1024
-  let alive = 0
-  const { client } = await threeHops(world, async function* () {
-    for (let n = 0; n < 24; n++) {
-      alive = n
-      yield new Uint8Array(size).fill(n)
+story(
+  test,
+  'items of 1 MiB pass three hops within the byte window and arrive whole',
+  { timeoutMs: 10_000 },
+  async (world) => {
+    const size = 1024 * 1024
+    let alive = 0
+    const { client } = await threeHops(world, async function* () {
+      for (let n = 0; n < 24; n++) {
+        alive = n
+        yield new Uint8Array(size).fill(n)
+      }
+    })
+    let n = 0
+    for await (const item of (await client.generate('go')).values()) {
+      const bytes = item as Uint8Array
+      assert.is(bytes.byteLength, size)
+      assert.ok(bytes.every((byte) => byte === n))
+      assert.ok(alive - n <= 3 * world.mode.lookAheadOf(size) + 1, `${alive - n} items of 1 MiB ahead`)
+      n++
     }
-  })
-  let n = 0
-  for await (const item of (await client.generate('go')).values()) {
-    const bytes = item as Uint8Array
-    assert.is(bytes.byteLength, size)
-    assert.ok(bytes.every((byte) => byte === n))
-    assert.ok(alive - n <= 4, `${alive - n} items of 1 MiB ahead`)
-    n++
-  }
-  assert.is(n, 24)
-})
+    assert.is(n, 24)
+  },
+)
 
 story(
   test,
@@ -157,7 +194,7 @@ story(test, 'a deadline ends a hot stream, and a call beside it', { clock: 'syst
   await fails(client.all('go', { timeoutMs: 20 }), 'deadline_exceeded')
   let pushed = 0
   const ended = deferred<SluiceError>()
-  client.observable('go', { timeoutMs: 20 }).subscribe({ next: () => pushed++, error: ended.resolve })
+  client.observable('go', { timeoutMs: 200 }).subscribe({ next: () => pushed++, error: ended.resolve })
   assert.is((await ended.promise).code, 'deadline_exceeded')
   assert.ok(pushed > 0)
 })
@@ -170,7 +207,8 @@ story(test, 'a cancel from a timer ends a hot stream of every kind of consumer',
     return controller.signal
   }
   await fails(client.all('go', { signal: cancel() }), 'cancelled')
-  await fails((await client.generate('go', { signal: cancel(), prefetch: 64 })).toArray(), 'cancelled')
+  const array = async () => (await client.generate('go', { signal: cancel(), prefetch: 64 })).toArray()
+  await fails(array(), 'cancelled')
   const loop = async () => {
     for await (const _ of (await client.generate('go', { signal: cancel() })).values());
   }

@@ -1,11 +1,11 @@
 // The first stories of calls that go through sessions, frames and codec: in memory, in memory slow and in pieces, over
 // TCP and over Unix sockets. Not covered yet: processes that are killed or frozen, and the stories of the other files.
 import { annotate, Context, SluiceError } from 'sluice'
-import { story, wireModes, type World } from '../support/modes.ts'
+import { modes, story, type World } from '../support/modes.ts'
 import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
 
 const test = suite('story/wire.test.ts')
-const options = { only: wireModes, clock: 'system', timeoutMs: 15_000 } as const
+const options = { only: modes.filter(({ wired }) => wired), clock: 'system', timeoutMs: 15_000 } as const
 
 /** Three stages in a line, each on another runtime than its neighbour, and what their handlers saw. */
 async function pipeline(world: World, last: (request: string, context: Context) => AsyncGenerator<unknown>) {

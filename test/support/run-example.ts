@@ -40,6 +40,32 @@ export class Example {
     return new Example(spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] }))
   }
 
+  /**
+   * Starts a line of shell, in which `"$0"` is the `node` that runs this, as in a terminal of its own: what it starts is
+   * one group, which `signal` reaches, and `ended` resolves when the last of them has let go of its output. `env` is added
+   * to the environment, whose own `SLUICE_*` variables it does not get.
+   */
+  static terminal(line: string, env: Readonly<Record<string, string>> = {}): Example {
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_'))
+    return new Example(
+      spawn('/bin/sh', ['-c', line, process.execPath], {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...Object.fromEntries(inherited), ...env },
+        detached: true,
+      }),
+    )
+  }
+
+  /** Sends a signal to every process of a terminal; false if there is none any more. */
+  signal(signal: NodeJS.Signals): boolean {
+    try {
+      return process.kill(-(this.child.pid as number), signal)
+    } catch {
+      return false
+    }
+  }
+
   /** Starts `node`. */
   static node(...args: string[]): Example {
     return Example.run(process.execPath, ...args)
@@ -50,12 +76,12 @@ export class Example {
     return Example.run('/bin/sh', '-c', command.replace(/^node /, 'exec "$0" '), process.execPath)
   }
 
-  /** Resolves once stdout matches `pattern`. @throws Error if the process ends before. */
-  async printed(pattern: RegExp): Promise<void> {
+  /** Resolves once stdout, or stderr, matches `pattern`. @throws Error if the process ends before. */
+  async printed(pattern: RegExp, where: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
     const ended = this.ended.then(() => true)
-    while (!pattern.test(this.stdout)) {
-      const isOver = await Promise.race([ended, once(this.child.stdout, 'data').then(() => false)])
-      if (isOver && !pattern.test(this.stdout))
+    while (!pattern.test(this[where])) {
+      const isOver = await Promise.race([ended, once(this.child[where], 'data').then(() => false)])
+      if (isOver && !pattern.test(this[where]))
         throw new Error(`it ended and had not printed ${pattern}: ${this.stderr}`)
     }
   }

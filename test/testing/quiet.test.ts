@@ -1,6 +1,7 @@
 // assertQuiet: what it finds, and how it says so.
-import type { Context, DistributedRuntime, Served } from 'sluice'
+import { Context, type DistributedRuntime, defineEndpoint, memory, type Served } from 'sluice'
 import { assertQuiet, untilQuiet } from 'sluice/testing'
+import * as v from 'valibot'
 import { serveOne, settled, withRuntime, withVirtualTime } from '../support/runtime.ts'
 import { assert, deferred, rejects, suite, within } from '../support/suite.ts'
 
@@ -50,6 +51,78 @@ test(
     gate.resolve()
     await Promise.all([first.toArray(), second.toArray()])
   }),
+)
+
+test(
+  'a call that no instance has taken yet is listed: while its request is checked, while it is dialled, until it is tried again',
+  withVirtualTime(async ({ runtime, env }) => {
+    const gate = deferred<string>()
+    const request = v.pipeAsync(
+      v.string(),
+      v.transformAsync(() => gate.promise),
+    )
+    const endpoint = runtime.endpoint(defineEndpoint('demo.test.checked', { request }))
+    const { instanceId } = await endpoint.serve((text) => text)
+    const client = await endpoint.client()
+    const context = new Context({ id: 'checked' })
+    const one = client.one('a', { context })
+    await env.advance(7)
+    assert.is(
+      complaint(() => assertQuiet(runtime)),
+      'the runtime is not quiet; left are:\n' +
+        `  call of demo.test.checked that no instance has taken (context checked, last tried ${instanceId}) for 7 ms`,
+    )
+    gate.resolve('checked')
+    assert.is(await one, 'checked')
+    assertQuiet(runtime)
+  }),
+)
+
+test(
+  'a call that waits to be tried on another instance is listed with the one that refused it',
+  withVirtualTime(async ({ runtime, env }) => {
+    const gate = deferred()
+    const full = { concurrency: 1, mailbox: 0 }
+    const { client, served } = await serveOne(runtime, () => gate.promise, full)
+    const filling = client.one('fill')
+    await serveOne(runtime, () => gate.promise, full)
+    const refusing = await runtime
+      .endpoint('demo.test.generate')
+      .client({ router: (all) => all.find((each) => each.instanceId === served.instanceId) ?? all[0]! })
+    const one = refusing.one('again', { context: new Context({ id: 'again' }) })
+    await settled()
+    assert.match(
+      complaint(() => assertQuiet(runtime)),
+      new RegExp(
+        `call of demo\\.test\\.generate that no instance has taken \\(context again, last tried ${served.instanceId}\\) for 0 ms`,
+      ),
+    )
+    await env.advance(20)
+    assert.not.match(
+      complaint(() => assertQuiet(runtime)),
+      /no instance has taken/,
+    )
+    gate.resolve()
+    await Promise.all([filling, one])
+  }),
+)
+
+test(
+  'a call whose instance is being dialled is listed until it is taken',
+  withVirtualTime(
+    async ({ runtime, env }) => {
+      const { client } = await serveOne(runtime, async () => 'taken')
+      const one = client.one(1, { context: new Context({ id: 'dialled' }) })
+      await env.advance(4)
+      assert.match(
+        complaint(() => assertQuiet(runtime)),
+        /call of demo\.test\.generate that no instance has taken \(context dialled, last tried .+\) for 4 ms/,
+      )
+      await env.advance(200)
+      assert.is(await one, 'taken')
+    },
+    { transport: memory({ isolate: 'wire', latencyMs: 10 }) },
+  ),
 )
 
 test(

@@ -1,7 +1,7 @@
 // Types of endpoints from descriptors with zod and valibot. With a schema that transforms, client and handler see different
 // types. `npm run typecheck` is the test of this file: it is never run.
-import type { Client, DistributedRuntime, Endpoint, EndpointDescriptor } from 'sluice'
-import { defineEndpoint } from 'sluice'
+import type { Client, Context, DistributedRuntime, Endpoint, EndpointDescriptor } from 'sluice'
+import { annotate, defineEndpoint } from 'sluice'
 import * as v from 'valibot'
 import { z } from 'zod'
 import { same } from './support.ts'
@@ -9,11 +9,11 @@ import { same } from './support.ts'
 // ---- the same type on both sides ----------------------------------------------------------------------------------
 
 const upper = defineEndpoint('text.upper.generate', { request: z.string(), item: z.object({ word: z.string() }) })
-same<typeof upper, EndpointDescriptor<string, { word: string }, string, { word: string }>>()
+same<typeof upper, EndpointDescriptor<string, { word: string }, string, { word: string }, 'text.upper.generate'>>()
 
 export async function plain(runtime: DistributedRuntime): Promise<void> {
   const endpoint = runtime.endpoint(upper)
-  same<typeof endpoint, Endpoint<string, { word: string }, string, { word: string }>>()
+  same<typeof endpoint, Endpoint<string, { word: string }, string, { word: string }, 'generate'>>()
   const client = await endpoint.client()
   same<typeof client, Client<string, { word: string }>>()
   await endpoint.serve(async function* (request) {
@@ -35,7 +35,7 @@ const zod = defineEndpoint('math.zod.generate', {
   request: z.string().transform(Number),
   item: z.number().transform((n) => ({ text: String(n) })),
 })
-same<typeof zod, EndpointDescriptor<string, { text: string }, number, number>>()
+same<typeof zod, EndpointDescriptor<string, { text: string }, number, number, 'math.zod.generate'>>()
 
 const valibot = defineEndpoint('math.valibot.generate', {
   request: v.pipe(v.string(), v.transform(Number)),
@@ -44,7 +44,7 @@ const valibot = defineEndpoint('math.valibot.generate', {
     v.transform((n) => ({ text: String(n) })),
   ),
 })
-same<typeof valibot, EndpointDescriptor<string, { text: string }, number, number>>()
+same<typeof valibot, EndpointDescriptor<string, { text: string }, number, number, 'math.valibot.generate'>>()
 
 export async function transforming(runtime: DistributedRuntime): Promise<void> {
   for (const descriptor of [zod, valibot]) {
@@ -64,6 +64,69 @@ export async function transforming(runtime: DistributedRuntime): Promise<void> {
     // @ts-expect-error the handler gets a number
     await endpoint.serve((request: string) => request.length)
   }
+}
+
+// ---- stages -------------------------------------------------------------------------------------------------------
+
+class Upper {
+  initialize(_runtime: DistributedRuntime): void {}
+  async *generate(request: string, context: Context) {
+    yield annotate({ word: request }, { id: context.id })
+    yield { word: request }
+  }
+  // Of another endpoint: the name says which method counts.
+  async *lower(request: number) {
+    yield request
+  }
+}
+
+class Lower {
+  async *generate(request: string) {
+    yield { text: request }
+  }
+  async *fits(request: string) {
+    yield { word: request }
+  }
+}
+
+export async function stages(runtime: DistributedRuntime): Promise<void> {
+  const endpoint = runtime.endpoint(upper)
+  await endpoint.serve(new Upper())
+  await endpoint.serve({ generate: (request: string) => ({ word: request }), dispose() {}, more: 1 })
+  await endpoint.serve({
+    async *generate(request, context) {
+      same<[typeof request, typeof context], [string, Context]>()
+      yield { word: request }
+    },
+  })
+  // @ts-expect-error `generate` yields other items, whatever other methods do
+  await endpoint.serve(new Lower())
+  // @ts-expect-error it takes another request
+  await endpoint.serve({ generate: (request: number) => ({ word: String(request) }) })
+  // @ts-expect-error it is missing
+  await endpoint.serve({ upper: (request: string) => ({ word: request }) })
+
+  const transformed = runtime.endpoint(zod)
+  await transformed.serve({ generate: (request: number) => request + 1 })
+  // @ts-expect-error the handler gets a number
+  await transformed.serve({ generate: (request: string) => request.length })
+  // @ts-expect-error the handler gives numbers
+  await transformed.serve({ generate: (request: number) => ({ text: String(request) }) })
+
+  // Without schemas nothing is known but the name.
+  const named = runtime.endpoint(defineEndpoint('text.upper.generate'))
+  await named.serve(new Upper())
+  await named.serve(new Lower())
+  // @ts-expect-error it is missing
+  await named.serve({ upper: (request: string) => request })
+
+  // An endpoint that knows its method passes for one that does not.
+  const wide: Endpoint<string, { word: string }> = endpoint
+  const widest: Endpoint = endpoint
+  const path: string = upper.path
+  await wide.serve(new Upper())
+  await widest.serve(new Lower())
+  await runtime.endpoint(path).serve(new Lower())
 }
 
 // ---- defaults, coercion, one side only ----------------------------------------------------------------------------

@@ -58,6 +58,15 @@ class Stages {
     return annotate(request, { id: '1' })
   }
   async *nothing() {}
+  async *ticks() {
+    yield 1
+  }
+  async *perhaps(request?: string) {
+    yield request ?? ''
+  }
+  async *anything(request: unknown) {
+    yield request
+  }
 }
 
 // ---- what a handler takes and gives -------------------------------------------------------------------------------
@@ -66,6 +75,9 @@ export type Requests = [
   Expect<Equal<RequestOf<Stages['stream']>, Order>>,
   Expect<Equal<RequestOf<Stages['unary']>, string>>,
   Expect<Equal<RequestOf<Stages['plain']>, number>>,
+  Expect<Equal<RequestOf<Stages['ticks']>, void>>,
+  Expect<Equal<RequestOf<Stages['perhaps']>, string | undefined>>,
+  Expect<Equal<RequestOf<Stages['anything']>, unknown>>,
 ]
 
 export type Items = [
@@ -168,6 +180,43 @@ export async function fromNothing(runtime: DistributedRuntime): Promise<void> {
   })
 }
 
+// ---- requests that may be left out --------------------------------------------------------------------------------
+
+export async function withoutRequest(runtime: DistributedRuntime): Promise<void> {
+  const client = await runtime.endpoint<Stages['ticks']>('shop.clock.ticks').client()
+  same<typeof client, Client<void, number>>()
+  for await (const response of await client.generate()) same<ReturnType<typeof response.data>, number>()
+  await Promise.all([client.random(), client.roundRobin(), client.one(), client.all()])
+  client.observable()
+  await client.generate(undefined, { timeoutMs: 10 })
+  await client.direct(undefined, 'instance')
+  // @ts-expect-error there is no request
+  await client.generate('text')
+  // @ts-expect-error options are no request
+  await client.generate({ timeoutMs: 10 })
+
+  await (await runtime.endpoint<undefined, number>('shop.clock.ticks').client()).one()
+  await (await runtime.endpoint<void, number>('shop.clock.ticks').client()).one()
+  const perhaps = await runtime.endpoint<Stages['perhaps']>('shop.clock.perhaps').client()
+  await Promise.all([perhaps.one(), perhaps.one('text')])
+
+  const order = await runtime.endpoint<Stages['stream']>('shop.orders.stream').client()
+  // @ts-expect-error the request is missing
+  await order.generate()
+  const anything = await runtime.endpoint<Stages['anything']>('shop.clock.anything').client()
+  // @ts-expect-error the request is missing
+  await anything.one()
+  const untyped = await runtime.endpoint('shop.clock.ticks').client()
+  // @ts-expect-error the request is missing
+  await untyped.all()
+}
+
+/** Types of requests that are not known yet may be passed on, and clients of more to those of less. */
+export const passed = <Req, Item>(client: Client<Req, Item>, request: Req) => client.generate(request)
+export const made = <Req, Item>(runtime: DistributedRuntime): Promise<Client<Req, Item>> =>
+  runtime.endpoint<Req, Item>('shop.orders.find').client()
+export const narrowed = (client: Client<string | number, number>): Client<string, number> => client
+
 // ---- passing a stream on ------------------------------------------------------------------------------------------
 
 export async function passingOn(client: Client<string, number>): Promise<void> {
@@ -217,6 +266,7 @@ export async function serving(runtime: DistributedRuntime): Promise<void> {
   await endpoint.serve(() => 1, { concurrency: 1, mailbox: 10, gracefulShutdown: false })
   await endpoint.serve(new Stages())
   await endpoint.serve({ count: (request: string) => request.length })
+  await endpoint.serve({} as object)
 
   // @ts-expect-error items of another type
   await endpoint.serve(async function* () {
@@ -238,6 +288,38 @@ export async function serving(runtime: DistributedRuntime): Promise<void> {
   await endpoint.serve(Stages)
 }
 
+class Counter {
+  initialize(_runtime: DistributedRuntime): void {}
+  run(_signal: AbortSignal): void {}
+  dispose(): void {}
+  async *count(request: string, context: Context) {
+    yield annotate(request.length, {})
+    yield context.remainingMs
+  }
+}
+
+export async function servingStages(runtime: DistributedRuntime): Promise<void> {
+  await runtime.endpoint<string, number>('shop.orders.count').serve(new Counter())
+  await runtime.endpoint<Counter['count']>('shop.orders.count').serve(new Counter())
+  await runtime.namespace('shop').component('orders').endpoint<Counter['count']>('count').serve(new Counter())
+  await runtime.endpoint<string, any>('shop.orders.count').serve(new Counter())
+  await runtime.endpoint('shop.orders.count').serve(new Counter())
+  await runtime.endpoint<void, number>('shop.clock.ticks').serve({ ticks: () => 1 })
+
+  // @ts-expect-error the stage yields items of another type
+  await runtime.endpoint<string, string>('shop.orders.count').serve(new Counter())
+  // @ts-expect-error its method takes a request of another type
+  await runtime.endpoint<Order, number>('shop.orders.count').serve(new Counter())
+  // @ts-expect-error the stage is another one's
+  await runtime.endpoint<Stages['unary']>('shop.orders.unary').serve(new Counter())
+  // @ts-expect-error items of another type, in a stage written right here
+  await runtime.endpoint<string, number>('shop.orders.count').serve({ count: (request: string) => request })
+  // @ts-expect-error a request of another type, in a stage written right here
+  await runtime.endpoint<string, number>('shop.orders.count').serve({ count: (request: Order) => request.count })
+  // @ts-expect-error what the runtime itself calls serves nothing
+  await runtime.endpoint<AbortSignal, void>('shop.orders.count').serve(new Counter())
+}
+
 // ---- routers, handlers, context -----------------------------------------------------------------------------------
 
 export async function routers(runtime: DistributedRuntime): Promise<void> {
@@ -256,6 +338,9 @@ export async function routers(runtime: DistributedRuntime): Promise<void> {
   // @ts-expect-error it may have found none
   await endpoint.client({ router: (instances) => instances.find(() => false) })
 }
+
+/** Whoever has `AbortSignal` finds that very type. */
+same<Context['signal'], AbortSignal>()
 
 export const typed: Handler<Order, AsyncIterable<number>> = async function* ({ count }, context) {
   await context.sleep(1)

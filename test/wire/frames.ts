@@ -1,8 +1,8 @@
 /** One frame of every kind in hex, element by element: the bytes are docs/protocol.md, written out. */
-import { Metadata, SluiceError } from 'sluice'
-import type { Frame, InstanceRecord } from '../../src/wire/frame.ts'
+import { type Instance, Metadata, SluiceError } from 'sluice'
+import type { Frame } from '../../src/wire/frame.ts'
 
-const record: InstanceRecord = {
+const record: Instance = {
   namespace: 'demo',
   component: 'text',
   endpoint: 'upper',

@@ -64,11 +64,14 @@ export class MemoryTransport {
   isolated(dispatch: Dispatch): Dispatch {
     if (this.isolate === 'none') return dispatch
     return (call) => {
+      const copied = new CopiedCall(call)
       const refused = (thrown: unknown): never => {
-        throw isSluiceError(thrown) && thrown !== call.context.refusal ? copyError(thrown) : thrown
+        if (!isSluiceError(thrown)) throw thrown
+        // What ended the caller's own context has crossed once, and is still the caller's.
+        throw (thrown === copied.context.refusal && call.context.refusal) || copyError(thrown)
       }
       try {
-        const source = dispatch(new CopiedCall(call))
+        const source = dispatch(copied)
         return source instanceof Promise ? source.catch(refused) : source
       } catch (thrown) {
         return refused(thrown)
@@ -84,13 +87,15 @@ export function memory(options?: MemoryOptions): MemoryTransport {
   return new MemoryTransport(options)
 }
 
-/** A call whose request, items and error are copies. */
+/** A call whose request, items and errors are copies, those that stop or kill it included. */
 class CopiedCall implements Call {
   readonly #call: Call
+  readonly context: Call['context']
   readonly request: unknown
 
   constructor(call: Call) {
     this.#call = call
+    this.context = call.context.beyond(copyError)
     this.request = copyValue(call.request, 'invalid_argument', `request of ${call.endpoint}`)
   }
 
@@ -100,10 +105,6 @@ class CopiedCall implements Call {
 
   get instanceId(): string {
     return this.#call.instanceId
-  }
-
-  get context(): Call['context'] {
-    return this.#call.context
   }
 
   get prefetch(): number | undefined {

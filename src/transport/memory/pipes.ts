@@ -2,7 +2,7 @@
  * Pairs of pipes within one process: `memory({ isolate: 'wire' })` sends calls through sessions, frames and codec over
  * them, so that a program can be tried as it would run in several processes. They can be slow and deliver in pieces.
  */
-import type { Env } from '../../core/env.ts'
+import type { Env, Timer } from '../../core/env.ts'
 import { SluiceError } from '../../core/error.ts'
 import { ByteConnection, type Pipe, type PipeEvents } from '../byte-connection.ts'
 import type { Connection, Listener, Transport } from '../transport.ts'
@@ -32,7 +32,8 @@ export class PipeTransport implements Transport {
     this.#options = options
   }
 
-  async dial(address: string, { env }: { readonly env: Env }): Promise<Connection> {
+  async dial(address: string, { signal, env }: Parameters<Transport['dial']>[1]): Promise<Connection> {
+    if (signal.aborted) throw new SluiceError('unavailable', `${address} is not dialled any more`, { retryable: true })
     const door = this.#doors.get(address)
     if (door === undefined) {
       throw new SluiceError('unavailable', `the runtime at ${address} is gone`, { retryable: true })
@@ -66,6 +67,7 @@ class MemoryPipe implements Pipe {
   #underWay: Uint8Array[] = []
   #bytes = 0
   #delivering = false
+  #timer: Timer | undefined
   #full = false
   #state: 'open' | 'ending' | 'closed' = 'open'
 
@@ -113,8 +115,9 @@ class MemoryPipe implements Pipe {
     if (this.#delivering) return
     this.#delivering = true
     const { latencyMs } = this.#options
+    const what = 'bytes under way in memory'
     if (latencyMs === 0) this.#env.immediate(() => this.#deliver())
-    else this.#env.timer(latencyMs, () => this.#deliver(), { what: 'bytes under way in memory', keepAlive: true })
+    else this.#timer = this.#env.timer(latencyMs, () => this.#deliver(), { what, keepAlive: true })
   }
 
   #deliver(): void {
@@ -136,6 +139,7 @@ class MemoryPipe implements Pipe {
   #close(why: string): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#timer?.cancel()
     this.#events?.close(why)
   }
 }

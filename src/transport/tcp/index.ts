@@ -2,10 +2,11 @@
  * TCP and Unix sockets. Listens on the loopback interface, at a port of the system's choice, unless told otherwise; any
  * other interface is refused until TLS and tokens exist. Every socket has its error listener in the tick it is made.
  */
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import type { Env } from '../../core/env.ts'
 import { describe, SluiceError } from '../../core/error.ts'
 import { integer, type OptionTable, readOptions } from '../../core/options.ts'
+import type { Signal } from '../../core/signal.ts'
 import { ByteConnection } from '../byte-connection.ts'
 import type { Connection, Listener, Transport } from '../transport.ts'
 import { SocketPipe } from './socket-pipe.ts'
@@ -52,7 +53,7 @@ export class TcpTransport implements Transport {
     this.#options = options
   }
 
-  dial(address: string, { signal, env }: { readonly signal: AbortSignal; readonly env: Env }): Promise<Connection> {
+  dial(address: string, { signal, env }: { readonly signal: Signal; readonly env: Env }): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const socket = connect(targetOf(address))
       const settle = (error?: SluiceError) => {
@@ -81,22 +82,18 @@ export class TcpTransport implements Transport {
   }
 
   async listen(onConnection: (connection: Connection) => void, env: Env): Promise<Listener> {
-    const sockets = new Set<Socket>()
+    const { host = '127.0.0.1', port = 0, path } = this.#options
     const server = createServer({ noDelay: true }, (socket) => {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-      const remote = `tcp://${socket.remoteAddress ?? 'unix'}:${socket.remotePort ?? 0}`
+      const remote = path === undefined ? `tcp://${socket.remoteAddress}:${socket.remotePort}` : `unix:${path}`
       onConnection(new ByteConnection(new SocketPipe(socket, remote), env))
     })
-    const { host = '127.0.0.1', port = 0, path } = this.#options
     await bound(server, path === undefined ? { host, port } : { path })
     return {
       address: path === undefined ? formatAddress(server) : `unix:${path}`,
-      close: () =>
-        new Promise((resolve) => {
-          server.close(() => resolve())
-          for (const socket of sockets) socket.end()
-        }),
+      // Nobody is waited for: whoever is connected stays, and the connections end by themselves.
+      close: async () => {
+        server.close()
+      },
     }
   }
 }
