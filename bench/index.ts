@@ -17,6 +17,18 @@ const { values, positionals } = parseArgs({
     ms: { type: 'string', default: '150' },
   },
 })
+
+/** Scenarios in files of their own: they judge times against bounds, and compare nothing. */
+const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
+  faults: async () => (await import('./faults.ts')).faults(),
+  cancel: async () => (await import('./cancel.ts')).cancel(),
+}
+const scenario = positionals.length === 1 ? SCENARIOS[positionals[0] ?? ''] : undefined
+if (scenario !== undefined) {
+  await scenario()
+  process.exit()
+}
+
 /** The process of one case, which works when it is told to. */
 class CaseProcess {
   readonly name: string
