@@ -94,7 +94,8 @@ async function rolling(): Promise<void> {
 async function pressure(): Promise<void> {
   title('a consumer that takes one 1 MiB item per second, for 60 s')
   const seen = await withFleet((world) => slowConsumer(world, 1_000, 60))
-  verdict('the producer is ahead', seen.lead, 4, 'items')
+  // The smallest byte window is less than one item, which goes into debt; the next is made and waits for credit.
+  verdict('the producer is ahead', seen.lead, 2, 'items')
   verdict('the producer grew', seen.producerBytes / MIB, 32, 'MiB')
   verdict('the consumer grew', seen.consumerBytes / MIB, 32, 'MiB')
 }

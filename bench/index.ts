@@ -1,7 +1,8 @@
 /**
  * `npm run bench [-- filter] [--json]`: every case in a process of its own; all take turns, round by round and a fraction
  * of a second each, so that the machine's drift hits all alike. Prints medians and the ratio to the limit case of the same
- * round: absolute figures of two runs cannot be compared.
+ * round: absolute figures of two runs cannot be compared. `-- hop`, `-- faults` and `-- cancel` judge against bounds,
+ * and end with exit code 1 if one is missed.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from 'sluice'
 import { path } from '../workers/roles.ts'
-import { readyOf, type World, sleep, withCaller } from './process.ts'
+import { readyOf, type World, withCaller } from './process.ts'
 
 export interface Racing {
   readonly answered: number
@@ -26,6 +26,10 @@ export function raceGoaway(world: World): Promise<Racing> {
     const instanceId = instances.ids ?? ''
     const outcomes = new Map<string, SluiceError | undefined>()
     let isOver = false
+    let onAnswers: () => void = () => {}
+    const answers = new Promise<void>((resolve) => {
+      onAnswers = resolve
+    })
     const loop = async (index: number) => {
       for (let turn = 0; !isOver; turn++) {
         const id = `call-${index}-${turn}`
@@ -34,13 +38,14 @@ export function raceGoaway(world: World): Promise<Racing> {
           .then((stream) => stream.toArray())
           .then(() => undefined, SluiceError.from)
         outcomes.set(id, error)
+        if (outcomes.size === 2 * LOOPS) onAnswers()
         // It has left discovery, as this caller sees it.
         if (error?.code === 'not_found') return
         if (error !== undefined) await new Promise((resolve) => setImmediate(resolve))
       }
     }
     const loops = Array.from({ length: LOOPS }, (_, index) => loop(index))
-    await sleep(100)
+    await answers
     worker.kill('SIGTERM')
     await worker.exit
     isOver = true

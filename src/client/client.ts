@@ -333,7 +333,7 @@ export class Client<Req = any, Item = any> {
     try {
       source = this.#host.dispatchTo(instance)(reader)
     } catch (refusal) {
-      load.open--
+      reader.released()
       return this.#refused(reader, parent, pick, only, tried, instance, refusal)
     }
     if (!(source instanceof Promise)) {
@@ -346,7 +346,7 @@ export class Client<Req = any, Item = any> {
         return reader
       },
       (refusal) => {
-        load.open--
+        reader.released()
         return this.#refused(reader, parent, pick, only, tried, instance, refusal)
       },
     )

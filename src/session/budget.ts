@@ -12,10 +12,12 @@ export interface Rate {
   readonly perSecond: number
 }
 
-/** Calls that were begun for nothing: killed before an item was sent, or failed for what the peer sent. */
-export const RESETS: Rate = { burst: 1_000, perSecond: 33 }
+/** Calls that were begun for nothing: killed before an item or an ending was sent, or failed for what the peer sent. */
+export const RESETS: Rate = { burst: 1_000, perSecond: 1_000 }
 /** Of ours, so that the peer's budget is kept however the network bunches them. */
-export const OWN_RESETS: Rate = { burst: 900, perSecond: 30 }
+export const OWN_RESETS: Rate = { burst: 900, perSecond: 900 }
+/** Resets that every call with an item allows on top: who calls three and takes the first leaves two. */
+export const RESETS_PER_CALL = 4
 /** Frames that move no call forward. */
 export const CHATTER: Rate = { burst: 1_000, perSecond: 1_000 }
 /** Chatter that every call and every item allows on top: its grants, its stop, its kill, and what meets its end. */
@@ -67,12 +69,18 @@ export class Budget {
   }
 }
 
+interface Paced {
+  /** False once there is nothing left to be done. */
+  isDue(): boolean
+  act(): void
+}
+
 /** Keeps what this side does within a budget of the peer's: what is beyond it waits for its turn, in order. */
 export class Pacer {
   readonly #env: Env
   readonly #budget: Budget
   readonly #perSecond: number
-  #waiting: (() => void)[] = []
+  #waiting: Paced[] = []
   #timer: Timer | undefined
 
   constructor(env: Env, rate: Rate) {
@@ -81,9 +89,13 @@ export class Pacer {
     this.#perSecond = rate.perSecond
   }
 
-  run(act: () => void): void {
-    if (this.#waiting.length === 0 && this.#budget.take()) return act()
-    this.#waiting.push(act)
+  earn(amount: number): void {
+    this.#budget.earn(amount)
+  }
+
+  run(paced: Paced): void {
+    if (this.#waiting.length === 0 && this.#budget.take()) return paced.act()
+    this.#waiting.push(paced)
     this.#arm()
   }
 
@@ -94,12 +106,15 @@ export class Pacer {
   }
 
   #arm(): void {
-    this.#timer ??= this.#env.timer(Math.ceil(1_000 / this.#perSecond), () => this.#next(), { what: 'paced resets' })
+    this.#timer ??= this.#env.timer(Math.max(10, 1_000 / this.#perSecond), () => this.#next(), { what: 'paced resets' })
   }
 
   #next(): void {
     this.#timer = undefined
-    while (this.#waiting.length > 0 && this.#budget.take()) this.#waiting.shift()?.()
+    const waiting = this.#waiting.filter((paced) => paced.isDue())
+    let done = 0
+    while (done < waiting.length && this.#budget.take()) waiting[done++]?.act()
+    this.#waiting = waiting.slice(done)
     if (this.#waiting.length > 0) this.#arm()
   }
 }

@@ -19,6 +19,8 @@ export interface OutboundHost {
   grant(stream: number, items: number, bytes: number): void
   stop(stream: number, error: SluiceError): void
   kill(call: OutboundCall, error: SluiceError): void
+  /** The first item of a call has come. */
+  answered(): void
   /** The other side has nothing more of this call. */
   released(): void
   /** Nothing more is to be heard of this stream. */
@@ -112,6 +114,7 @@ export class OutboundCall implements Dependant, Source {
     this.#credit -= count
     this.#creditBytes -= body.byteLength
     const values = decodeValues(body, count)
+    if (this.#received === 0) this.#host.answered()
     this.#received += count
     this.#unreadBytes += body.byteLength
     if (this.#head > 0 && this.#head === this.#items.length) {
@@ -132,7 +135,8 @@ export class OutboundCall implements Dependant, Source {
 
   onEnd(total: number, ending: Ending): void {
     this.#mustBeAccepted('an end')
-    if (this.#state !== 'open') return
+    // Left in the meantime: the kill meets an end and is ignored, and no `closed` will follow.
+    if (this.#state !== 'open') return this.onClosed(ending, total)
     if (total !== this.#received) throw this.#loss(`the stream ended after ${total} items; ${this.#received} came`)
     this.#end(undefined)
     this.onClosed(ending, total)
@@ -140,8 +144,7 @@ export class OutboundCall implements Dependant, Source {
 
   onFail(error: SluiceError, closed: boolean): void {
     this.#mustBeAccepted('a failure')
-    if (this.#state !== 'open') return
-    this.#end(error)
+    if (this.#state === 'open') this.#end(error)
     if (closed) this.onClosed('error', this.#received)
   }
 
@@ -150,7 +153,9 @@ export class OutboundCall implements Dependant, Source {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#host.released()
-    this.call.closed(ending, total)
+    // The call has failed and its caller may not have read that far: how the handler then ended is not how the call did.
+    const failure = this.#error?.code
+    this.call.closed(failure === undefined ? ending : failure === 'cancelled' ? 'cancelled' : 'error', total)
     this.#forgetIfDone()
   }
 

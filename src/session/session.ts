@@ -25,7 +25,16 @@ import {
   PROTOCOL_VERSION,
 } from '../wire/frame.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
-import { Budget, CHATTER, CHATTER_PER_CALL, CHATTER_PER_ITEM, OWN_RESETS, Pacer, RESETS } from './budget.ts'
+import {
+  Budget,
+  CHATTER,
+  CHATTER_PER_CALL,
+  CHATTER_PER_ITEM,
+  OWN_RESETS,
+  Pacer,
+  RESETS,
+  RESETS_PER_CALL,
+} from './budget.ts'
 import { InboundCall, type InboundHost } from './inbound-call.ts'
 import { KEEPALIVE, Keepalive } from './keepalive.ts'
 import { OutboundCall, type OutboundHost } from './outbound-call.ts'
@@ -224,9 +233,13 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   kill({ stream, hasItems }: OutboundCall, error: SluiceError): void {
-    const send = () => this.#send({ kind: 'kill', stream, error })
-    if (hasItems) send()
-    else this.#pacer.run(send)
+    const act = () => this.#send({ kind: 'kill', stream, error })
+    if (hasItems) act()
+    else this.#pacer.run({ act, isDue: () => this.#outbound.has(stream) })
+  }
+
+  answered(): void {
+    this.#pacer.earn(RESETS_PER_CALL)
   }
 
   released(): void {
@@ -246,7 +259,7 @@ export class Session implements OutboundHost, InboundHost {
   // ---- InboundHost -----------------------------------------------------------------------------------------------
 
   sendItem(stream: number, seq: number, item: unknown): number {
-    this.#chatter.earn(CHATTER_PER_ITEM)
+    this.#earn(seq)
     return this.#connection.sendItem(stream, seq, item)
   }
 
@@ -255,6 +268,7 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   send(frame: Frame): void {
+    if (frame.kind === 'items') this.#earn(frame.seq)
     this.#send(frame)
   }
 
@@ -467,6 +481,12 @@ export class Session implements OutboundHost, InboundHost {
     const grants = this.#grants
     this.#grants = []
     if (this.#state !== 'closed') this.#send({ kind: 'credit', grants })
+  }
+
+  /** An item is sent. */
+  #earn(seq: number): void {
+    this.#chatter.earn(CHATTER_PER_ITEM)
+    if (seq === 0) this.#resets.earn(RESETS_PER_CALL)
   }
 
   #resumeAll(): void {

@@ -60,7 +60,7 @@ export class Reader implements Dependant, Call, OpenCall {
   readonly prefetch: number | undefined
   readonly since: number
   holder: object | undefined
-  /** The client's count of open calls to the instance; one less when the handler has really ended. */
+  /** The client's count of open calls to the instance that has the call, until it is `released`. */
   load: Load | undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
   tap: Tap | undefined
@@ -200,6 +200,12 @@ export class Reader implements Dependant, Call, OpenCall {
     this.#onClosed.push(listener)
   }
 
+  /** The instance has nothing to do with this call any more: it refused it, was lost, or its handler has ended. */
+  released(): void {
+    if (this.load !== undefined) this.load.open--
+    this.load = undefined
+  }
+
   // ---- Sink: what the source answers -----------------------------------------------------------------------------
 
   item(item: unknown, result?: IteratorResult<unknown>): void {
@@ -232,7 +238,7 @@ export class Reader implements Dependant, Call, OpenCall {
     if (this.#closed !== undefined) return
     // What was yielded and not read yet still counts, unless it never will be read.
     this.#closed = { ending: this.#ending ?? ending, items: this.#over ? this.#items : items }
-    if (this.load !== undefined) this.load.open--
+    this.released()
     if (this.#onClosed !== undefined) for (const listener of this.#onClosed) listener(this.#closed)
     this.#onClosed = undefined
   }

@@ -42,13 +42,13 @@ function openAndKill({ open }: Callee, peer: Peer, count: number): void {
 }
 
 test(
-  'rapid reset: 1,000 calls that are opened and killed at once, then 33 per second',
+  'rapid reset: 1,000 calls that are opened and killed at once, then as many in a second',
   { timeoutMs: 20_000 },
   flood(async (kit, peer) => {
     openAndKill(kit, peer, 1_000)
     await peer.settled()
     await kit.advance(1_000)
-    openAndKill(kit, peer, 33)
+    openAndKill(kit, peer, 1_000)
     await peer.settled()
     openAndKill(kit, peer, 1)
   }),
@@ -65,6 +65,25 @@ test(
         const streams = Array.from({ length: 100 }, () => open(peer, 'chatty'))
         for (const _ of streams) await peer.until('items')
         for (const stream of streams) peer.send('kill', stream, cancelled)
+        await peer.settled()
+      }
+    },
+    { virtual: true, serve: busy },
+  ),
+)
+
+test(
+  'who calls several and takes the first resets as many as it likes',
+  { timeoutMs: 20_000 },
+  callee(
+    handlers,
+    async (kit) => {
+      const peer = await kit.dial()
+      for (let round = 0; round < 30; round++) {
+        const taken = Array.from({ length: 20 }, () => kit.open(peer, 'chatty'))
+        for (const _ of taken) await peer.until('items')
+        openAndKill(kit, peer, 80)
+        for (const stream of taken) peer.send('kill', stream, cancelled)
         await peer.settled()
       }
     },

@@ -1,5 +1,4 @@
 // What a test of the live connection begins with: a runtime over real sockets on one side, the scripted peer on the other.
-import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Client, DistributedRuntime, type ServeOptions } from 'sluice'
@@ -71,11 +70,14 @@ export interface Called {
 
 let sockets = 0
 
+/** Whoever listens there removes it. */
+const socketPath = (): string => join(tmpdir(), `sluice-peer-${process.pid}-${sockets++}.sock`)
+
 async function withRuntime(options: Options, work: (kit: Kit) => Promise<void>): Promise<void> {
   const lines: string[] = []
   const records = new Map<string, any>()
   const env = options.virtual ? new VirtualEnv() : undefined
-  const path = options.unix ? join(mkdtempSync(join(tmpdir(), 'sluice-peer-')), `${sockets++}.sock`) : undefined
+  const path = options.unix ? socketPath() : undefined
   const registry = { records, watchers: new Set<unknown>() }
   const runtime = await DistributedRuntime.create({
     logger: { warn: (line) => lines.push(line) },
@@ -167,8 +169,7 @@ export function callee(
 export function caller(test: (kit: Caller) => Promise<void>, options: Options = {}): () => Promise<void> {
   return () =>
     withRuntime(options, async (kit) => {
-      const path = options.unix ? join(mkdtempSync(join(tmpdir(), 'sluice-peer-')), `${sockets++}.sock`) : undefined
-      const listener = await PeerListener.listen(path)
+      const listener = await PeerListener.listen(options.unix ? socketPath() : undefined)
       try {
         kit.records.set('peer-instance', recordAt(listener.address))
         const client = await kit.runtime.endpoint('peer.test.generate').client()

@@ -119,8 +119,10 @@ story(test, 'the remaining time shrinks over the hops and the earliest deadline 
   for (let n = 0; n < 5; n++) await world.advance(10)
   const remaining = (await all).map(({ remainingMs }) => remainingMs)
   assert.ok(remaining.every((ms) => ms > 0 && ms <= 1_000))
-  assert.ok((remaining[0] as number) - 10 >= (remaining[1] as number))
-  assert.ok((remaining[1] as number) - 10 >= (remaining[2] as number))
+  // A timer of the system may be early by a fraction of a millisecond.
+  const slept = world.clock === 'virtual' ? 10 : 8
+  assert.ok((remaining[0] as number) - slept >= (remaining[1] as number), remaining.join(', '))
+  assert.ok((remaining[1] as number) - slept >= (remaining[2] as number), remaining.join(', '))
   const [none] = await Promise.all([client.all(null), world.advance(100)])
   assert.equal(
     none.map(({ remainingMs }) => remainingMs),

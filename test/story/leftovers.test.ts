@@ -73,7 +73,7 @@ story(
       world.mode.wired ? 1_000 : 4_200,
       100,
     )
-    assert.ok(process.getActiveResourcesInfo().length <= resources + 2)
+    await world.arrives(() => assert.ok(process.getActiveResourcesInfo().length <= resources + 2))
     assert.is(context.isStopped, false)
   },
 )
@@ -175,7 +175,7 @@ story(
   },
 )
 
-story(test, 'a stream that is held or read is not collected', { clock: 'system' }, async (world) => {
+story(test, 'a stream that is held or read is not collected', { clock: 'system', timeoutMs: 20_000 }, async (world) => {
   const { client } = await threeHops(world, async function* () {
     for (let n = 0; n < 20; n++) {
       await turn()

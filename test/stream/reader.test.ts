@@ -555,3 +555,12 @@ test('in any order of events there is a gap-free prefix, one terminal and one an
     { numRuns: 500 },
   )
 })
+
+test('an instance is relieved of a call once, however often it is heard that it has ended', () => {
+  const { reader, load } = played({ accepted: false })
+  assert.is(load.open, 1)
+  // A connection that is lost while a call is being opened both closes the call and has it refused.
+  reader.closed('error', 0)
+  reader.released()
+  assert.is(load.open, 0)
+})

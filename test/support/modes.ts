@@ -293,9 +293,7 @@ export interface StoryOptions {
 /** Tells a story in every mode: a test each, which ends with every runtime quiet and shut down. */
 export function story(test: Test, fact: string, options: StoryOptions, body: (world: World) => Promise<void>): void {
   for (const mode of options.only ?? modes) {
-    if (process.env.STORY_MODE && !new RegExp(process.env.STORY_MODE).test(mode.name)) continue
     test(`${fact} [${mode.name}]`, { timeoutMs: options.timeoutMs ?? 5_000 }, async () => {
-      const t0 = performance.now()
       const world = await World.open(mode, options.clock)
       let failed = true
       try {
@@ -306,7 +304,6 @@ export function story(test: Test, fact: string, options: StoryOptions, body: (wo
         // After a failure what it left open may keep a shutdown waiting; the failure is what matters.
         if (!failed) await world.shutdown()
         else void world.shutdown().catch(() => {})
-        if (process.env.STORY_TIME) console.error(`T ${Math.round(performance.now() - t0)} ${fact} [${mode.name}]`)
       }
     })
   }

@@ -4,26 +4,40 @@
  */
 import { closeSync, constants, existsSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { SluiceError } from '../../core/error.ts'
 import type { EventSink, SinkHost, SinkMaker } from './event-log.ts'
 import type { LogEvent } from './events.ts'
 import { LineSink } from './sinks.ts'
 
 const SUFFIX = '.jsonl'
+const MAX_NAMES = 1_000
+
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
 
 /** @param path a directory, made if missing, or the name of a file, which ends in `.jsonl` */
 export function fileSink(path: string): SinkMaker {
-  return (host) => new FileSink(host, fresh(path, host.runtimeId))
+  return (host) => {
+    for (const name of namesFor(path, host.runtimeId)) {
+      try {
+        // Exclusively: an older log is left alone, and of two that find a name free one gets it.
+        return new FileSink(host, name, openSync(name, APPEND | constants.O_EXCL, 0o600))
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown
+      }
+    }
+    throw new SluiceError('already_exists', `every name for a log at ${path} is taken`)
+  }
 }
 
-/** A file that nobody writes: a name that is taken, by an older log or another runtime, gets the runtime's id. */
-function fresh(path: string, runtimeId: string): string {
+/** The first that is free is taken. Ids repeat where chance comes from a seed. */
+function* namesFor(path: string, runtimeId: string): Generator<string> {
   const isDirectory = !path.endsWith(SUFFIX) || (existsSync(path) && statSync(path).isDirectory())
   mkdirSync(isDirectory ? path : dirname(path), { recursive: true, mode: 0o700 })
-  if (isDirectory) return join(path, `${runtimeId}${SUFFIX}`)
-  return existsSync(path) ? `${path.slice(0, -SUFFIX.length)}.${runtimeId}${SUFFIX}` : path
+  if (!isDirectory) yield path
+  const stem = isDirectory ? join(path, runtimeId) : `${path.slice(0, -SUFFIX.length)}.${runtimeId}`
+  yield `${stem}${SUFFIX}`
+  for (let again = 2; again <= MAX_NAMES; again++) yield `${stem}.${again}${SUFFIX}`
 }
-
-const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
 
 class FileSink implements EventSink {
   readonly #path: string
@@ -31,10 +45,9 @@ class FileSink implements EventSink {
   #file: number | undefined
   #isClosed = false
 
-  constructor(host: SinkHost, path: string) {
+  constructor(host: SinkHost, path: string, file: number) {
     this.#path = path
-    // Exclusively: two runtimes that find the same name free must not both get it.
-    this.#file = openSync(path, APPEND | constants.O_EXCL, 0o600)
+    this.#file = file
     this.#lines = new LineSink(host, (text) => this.#out(text))
     flushAtExit(this)
   }
