@@ -36,6 +36,13 @@ export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from '.
 export type { EventEmitter, HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
 export type { LogEvent } from './runtime/event-log/events.ts'
 export type { CreateOptions, EventLogOptions, EventLogTarget } from './runtime/options.ts'
+export {
+  type ComponentOptions,
+  definePipeline,
+  type Pipeline,
+  type PipelineComponent,
+  type PipelineOptions,
+} from './runtime/pipeline.ts'
 export { DistributedRuntime } from './runtime/runtime.ts'
 export {
   type ClientOptions,

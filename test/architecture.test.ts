@@ -25,6 +25,7 @@ const ENTRANCES = ['index.ts', 'testing/']
 const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   rxjs: ['stream/observable.ts', 'actor/bus.ts'],
   '@msgpack/msgpack': ['wire/encode.ts', 'wire/decode.ts'],
+  commander: ['cli/program.ts', 'cli/commands.ts', 'cli/completion.ts'],
   eventemitter3: ['runtime/events.ts', 'runtime/isolating-emitter.ts'],
   'node:net': ['transport/tcp/'],
   'node:fs': ['discovery/file/node-fs.ts', 'runtime/event-log/file-sink.ts', 'testing/event-log.ts', 'cli/'],

@@ -18,8 +18,9 @@ export const HELP = `Answers a question from text files: quotes the five passage
 A passage is shown with its file and line the moment it enters the best five (+), and the best five are quoted in order
 when everything has been read. Files may be of any size; typing errors in the question are forgiven. Ctrl-C ends it.
 
-  --stats   say at the end how long it took, how much memory, and which stages were called
-  --help    this
+  --processes   run every stage in a process of its own, over TCP, through \`sluice up\`; the answer is the same
+  --stats       say at the end how long it took, how much memory, and which stages were called
+  --help        this
 
 Exit code 0, also if nothing was found; 2 for a file that cannot be read; 130 after Ctrl-C.
 `
@@ -29,6 +30,7 @@ export class UsageError extends Error {}
 
 export interface Arguments {
   ask: Ask
+  processes: boolean
   stats: boolean
   help: boolean
 }
@@ -41,7 +43,7 @@ export async function readArguments(typed: string[]): Promise<Arguments> {
   const paths = names.length > 0 ? names : await ownDocuments()
   // Stages may run in other processes, with another working directory.
   const files: SourceFile[] = paths.map((name) => ({ name, path: resolve(name) }))
-  return { ask: { question, files }, stats: values.stats, help: values.help }
+  return { ask: { question, files }, ...values }
 }
 
 function parse(typed: string[]) {
@@ -49,7 +51,11 @@ function parse(typed: string[]) {
     return parseArgs({
       args: typed,
       allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h', default: false }, stats: { type: 'boolean', default: false } },
+      options: {
+        processes: { type: 'boolean', default: false },
+        stats: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     })
   } catch (error) {
     throw new UsageError(`${(error as Error).message.split('. ')[0]}; --help says what there is`)

@@ -26,8 +26,10 @@
  *        > reason of your accepting any such warranty or additional liability.
  */
 import { Context, DistributedRuntime, SluiceError } from 'sluice'
-import { HELP, readArguments, UsageError } from './arguments.ts'
+import { file } from 'sluice/file'
+import { type Arguments, HELP, readArguments, UsageError } from './arguments.ts'
 import pipeline from './pipeline.ts'
+import { startProcesses } from './processes.ts'
 import { Screen } from './screen.ts'
 import type { Ask, Writer } from './stages.ts'
 import { Stats } from './stats.ts'
@@ -40,12 +42,18 @@ const UNREADABLE = ['not_found', 'permission_denied', 'invalid_argument']
 
 const context = new Context()
 let isInterrupted = false
+/** Ends what this process has started at once. */
+let endAtOnce = async () => {}
 
 process.on('SIGINT', function interrupt() {
   if (isInterrupted) return
   isInterrupted = true
   context.kill('interrupted')
-  setTimeout(() => process.off('SIGINT', interrupt), SAME_PRESS_MS).unref()
+  const again = async () => {
+    await endAtOnce()
+    process.kill(process.pid, 'SIGINT')
+  }
+  setTimeout(() => process.off('SIGINT', interrupt).once('SIGINT', again), SAME_PRESS_MS).unref()
 })
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // Whoever reads the answer may leave early, as `head` does; that is no error.
@@ -54,26 +62,56 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  const { ask, stats, help } = await readArguments(process.argv.slice(2))
-  if (help) process.stdout.write(HELP)
-  else await answer(ask, stats)
+  const given = await readArguments(process.argv.slice(2))
+  if (given.help) process.stdout.write(HELP)
+  else await (given.processes ? answerFromProcesses(given) : answerHere(given))
 } catch (error) {
   if (isInterrupted) end(130, 'interrupted; every stage was cancelled')
   else if (!context.isKilled) fail(error)
 }
 
-async function answer(ask: Ask, withStats: boolean): Promise<void> {
-  const { namespace, components, entry } = pipeline
-  const screen = new Screen()
+/** Every stage in this process. */
+async function answerHere({ ask, stats }: Arguments): Promise<void> {
+  const { namespace, components } = pipeline
   const runtime = await DistributedRuntime.create()
-  const stats = withStats ? new Stats(runtime, namespace, Object.keys(components)) : undefined
-  try {
-    const stages = Object.entries(components).map(([component, { stage }]) =>
-      runtime.namespace(namespace).component(component).endpoint('generate').serve(stage()),
-    )
+  await answer(ask, runtime, stats ? Object.keys(components) : undefined, async () => {
+    const stages = Object.entries(components).map(async ([component, { stage }]) => {
+      await runtime
+        .namespace(namespace)
+        .component(component)
+        .endpoint('generate')
+        .serve(await stage())
+    })
     await Promise.all(stages)
-    const writer = await runtime.endpoint<Writer['generate']>(`${namespace}.${entry}.generate`).client()
-    await writer.waitForInstances()
+  })
+}
+
+/** Every stage in a process of its own; this one only asks. */
+async function answerFromProcesses({ ask, stats }: Arguments): Promise<void> {
+  const processes = startProcesses(context.signal)
+  endAtOnce = () => processes.kill()
+  try {
+    const runtime = await DistributedRuntime.create({ transport: 'tcp', discovery: file({ dir: processes.dir }) })
+    // The others count in processes of their own.
+    await answer(ask, runtime, stats ? ['writer'] : undefined, () => processes.ready)
+  } finally {
+    await processes.stop()
+  }
+}
+
+/** @param counted the components whose calls are counted, if any */
+async function answer(
+  ask: Ask,
+  runtime: DistributedRuntime,
+  counted: string[] | undefined,
+  serve: () => Promise<void>,
+): Promise<void> {
+  const screen = new Screen()
+  const stats = counted && new Stats(runtime, pipeline.namespace, counted)
+  try {
+    await serve()
+    const writer = await runtime.endpoint<Writer['generate']>(pipeline.entry).client()
+    await writer.waitForInstances({ signal: context.signal })
 
     const stream = await writer.generate(ask, { context })
     for await (const item of stream.values()) {

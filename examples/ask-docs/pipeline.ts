@@ -1,8 +1,11 @@
 /**
- * ask-docs as one table: its components and what makes the stage of each, the one that is called, and an example of what
- * it is called with.
+ * ask-docs as one table: its components, callers first, and what makes the stage of each; the one that is called, and an
+ * example of what it is called with. Every stage in a process of its own:
+ *
+ *     npx sluice up examples/ask-docs/pipeline.ts --scale bm25=2
  */
 import { fileURLToPath } from 'node:url'
+import { definePipeline } from 'sluice'
 import { type Ask, Bm25, Fuzzy, Ranker, Reader, Tokenizer, Writer } from './stages.ts'
 
 const readme = fileURLToPath(new URL('../../README.md', import.meta.url))
@@ -11,16 +14,16 @@ const example: Ask = {
   files: [{ path: readme, name: 'README.md' }],
 }
 
-export default {
+export default definePipeline({
   namespace: 'ask-docs',
   components: {
-    reader: { stage: () => new Reader() },
+    writer: { stage: () => new Writer() },
+    ranker: { stage: () => new Ranker() },
     tokenizer: { stage: () => new Tokenizer() },
+    reader: { stage: () => new Reader() },
     bm25: { stage: () => new Bm25() },
     fuzzy: { stage: () => new Fuzzy() },
-    ranker: { stage: () => new Ranker() },
-    writer: { stage: () => new Writer() },
   },
   entry: 'writer',
   example,
-}
+})

@@ -65,6 +65,7 @@ export class Kernel implements ActorHost {
       logged: log && ((transport) => log.transport(transport)),
       warn: (line) => this.reports.warn(line),
       avoid: (address) => this.#avoid(address),
+      load: () => Object.fromEntries([...this.served].map(({ instanceId, load }) => [instanceId, load])),
       connected: (peer) => this.reports.emit('connection-up', peer),
       disconnected: (peer, error) =>
         this.reports.emit('connection-down', error === undefined ? peer : { ...peer, error }),

@@ -10,7 +10,7 @@ import { formatEndpoint } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
 import { WaitGraph } from '../core/wait-graph.ts'
-import type { Discovery, DiscoveryBackend, Instance } from '../discovery/discovery.ts'
+import type { Discovery, DiscoveryBackend, Instance, Load } from '../discovery/discovery.ts'
 import { MemoryDiscovery } from '../discovery/memory/index.ts'
 import { Session } from '../session/session.ts'
 import type { MemoryTransport } from '../transport/memory/index.ts'
@@ -27,6 +27,8 @@ export interface PlaneHost {
   warn(line: string): void
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
+  /** Calls that are running and waiting here, by instance id. */
+  load(): Readonly<Record<string, Load>>
   /** A connection, made or accepted, can carry calls. */
   connected(peer: ConnectionPeer): void
   /** It cannot any more; without an error it was closed in good order. */
@@ -86,7 +88,7 @@ export function networkPlane(
     const transport = host.logged?.(network) ?? network
     const pool = new SessionPool(transport, host)
     const accepted = new Set<Session>()
-    const found = finder.open({ runtimeId, env, links: pool, warn: (line) => host.warn(line) })
+    const found = finder.open({ runtimeId, env, links: pool, warn: (line) => host.warn(line), load: () => host.load() })
     const discovery = new AnnouncingDiscovery(found, env, (added, removed) => {
       for (const session of [...accepted]) session.announce(added, removed)
     })

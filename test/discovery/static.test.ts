@@ -45,6 +45,7 @@ discoveryCompliance({
           throw new Error('nobody calls here')
         },
         avoid() {},
+        load: () => ({}),
         connected() {},
         disconnected() {},
       })

@@ -31,11 +31,15 @@ async function answer(runtimeOf: RuntimeOf, alsoServe: () => Promise<unknown> = 
   const { namespace, components, entry } = pipeline
   const serving = Object.entries(components).map(async ([component, { stage }]) => {
     const runtime = await runtimeOf(component)
-    await runtime.namespace(namespace).component(component).endpoint('generate').serve(stage())
+    await runtime
+      .namespace(namespace)
+      .component(component)
+      .endpoint('generate')
+      .serve(await stage())
   })
   await Promise.all(serving)
-  const runtime = await runtimeOf(entry)
-  const client = await runtime.endpoint<Writer['generate']>(`${namespace}.${entry}.generate`).client()
+  const runtime = await runtimeOf('writer')
+  const client = await runtime.endpoint<Writer['generate']>(entry).client()
   const pieces = await client.all(ask)
   return pieces.map((piece) => (piece.type === 'text' ? piece.text : '')).join('')
 }

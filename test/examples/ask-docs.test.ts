@@ -172,7 +172,7 @@ test('after Ctrl-C the `finally` of every stage has run', limit, async () => {
   }))
   assert.equal(
     calls.map(({ stage }) => stage),
-    ['reader', 'tokenizer', 'bm25', 'fuzzy', 'ranker', 'writer'],
+    ['writer', 'ranker', 'tokenizer', 'reader', 'bm25', 'fuzzy'],
   )
   for (const { stage, ended, started } of calls) {
     assert.ok(Number(started) >= 1, stage)

@@ -5,7 +5,8 @@ import { root } from '../support/run-example.ts'
 
 /** The folders of examples/. */
 export const examples = readdirSync(join(root, 'examples'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
+  // What `sluice new` writes is a project of its own; test/cli/new.test.ts runs it.
+  .filter((entry) => entry.isDirectory() && entry.name !== 'template')
   .map(({ name }) => name)
   .sort()
 

@@ -8,6 +8,7 @@ import type { DiscoveryBackend, DiscoveryHost } from '../discovery.ts'
 import type { Addresses } from './address.ts'
 import { type FileConfig, FileDiscovery } from './file-discovery.ts'
 import type { FileSystem } from './fs.ts'
+import { type Inspected, inspect } from './inspect.ts'
 import { nodeFs } from './node-fs.ts'
 
 export interface FileOptions {
@@ -118,6 +119,11 @@ function isName(value: unknown): boolean {
   } catch {
     return false
   }
+}
+
+/** @internal For the command line: every file of the cluster with what is in it. */
+export function inspectCluster({ config }: FileBackend): Promise<Inspected[] | undefined> {
+  return inspect(config, nodeFs)
 }
 
 export type { Addresses } from './address.ts'

@@ -9,8 +9,8 @@ import { collect } from './collect.ts'
 import { codeOf, type Entry } from './fs.ts'
 import { isTemporary, runtimeOf } from './names.ts'
 import { isOwnFault, type Parts } from './parts.ts'
+import { processState } from './process-state.ts'
 import { readRecord } from './read.ts'
-import type { FileRecord } from './record.ts'
 import { mostSilence, Sighting } from './sighting.ts'
 import { Strays } from './strays.ts'
 import { Turns } from './turns.ts'
@@ -227,7 +227,7 @@ export class Observer {
   #judge(name: string, sighting: Sighting, heard: Heard): void {
     const { record } = sighting
     if (record === undefined) return
-    const process = this.#process(record)
+    const process = processState(this.#parts.fs, record.process)
     sighting.processGone = process === 'gone'
     sighting.processThere = process === 'there'
     if (!sighting.isLive) {
@@ -237,15 +237,6 @@ export class Observer {
       sighting.isShown = true
       this.#view.put(name, record.instances, heard === 'announcement')
     }
-  }
-
-  #process({ process }: FileRecord): 'there' | 'gone' | 'unknown' {
-    const { self, startTicks } = this.#parts.fs
-    const isNear = process.bootId === self.bootId && process.pidNamespace === self.pidNamespace
-    if (!isNear || self.startTicks === undefined || process.startTicks === undefined) return 'unknown'
-    const ticks = startTicks(process.pid)
-    if (ticks === 'unknown') return 'unknown'
-    return ticks === process.startTicks ? 'there' : 'gone'
   }
 
   /**

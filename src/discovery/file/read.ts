@@ -40,7 +40,8 @@ export async function readRecord(parts: Parts, name: string, entry: Entry): Prom
   return { ...record, instances }
 }
 
-function entryProblem({ kind, size, uid, mode }: Entry, own: number | undefined): string | undefined {
+/** Why a file cannot be a record that may be believed; undefined if it can. */
+export function entryProblem({ kind, size, uid, mode }: Entry, own: number | undefined): string | undefined {
   if (kind !== 'file') return 'it is no regular file'
   if (size > MAX_RECORD_BYTES) return `it has ${size} bytes, more than ${MAX_RECORD_BYTES}`
   if (uid !== own) return `it belongs to user ${uid}, and this is user ${own}`

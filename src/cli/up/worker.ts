@@ -1,0 +1,127 @@
+/**
+ * A process of `sluice up`: `worker.js <module> <component>=<copies>…` makes the stages of these components, serves their
+ * endpoints, and says so over IPC. It drains when it is told to, at SIGTERM, and when `up` is gone, however that ended.
+ * A terminal's Ctrl-C reaches every process of its group; here it means nothing, since `up` stops its workers in order.
+ */
+import { createRequire } from 'node:module'
+import { describe, isSluiceError } from '../../core/error.ts'
+import type { PipelineComponent } from '../../runtime/pipeline.ts'
+import type { DistributedRuntime } from '../../runtime/runtime.ts'
+import { CliError } from '../exit-codes.ts'
+import { loadPipeline } from './load-pipeline.ts'
+import type { UpMessage, WorkerMessage } from './messages.ts'
+import type { Part } from './plan.ts'
+
+/** Once `up` is gone, every process is gone within 10 s: callers first, as long as there is time. */
+const CALLERS_MS = 4_000
+const ABANDONED_DRAIN_MS = 3_000
+const ABANDONED_MS = 9_000
+const LOOK_MS = 50
+/** Longer than anything that is drained: `up` was told by its user, who can press Ctrl-C again. */
+const DRAIN_MS = 30_000
+
+let runtime: DistributedRuntime | undefined
+let callers: readonly number[] = []
+let leaving: Promise<never> | undefined
+
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
+process.on('SIGTERM', () => {
+  if (leaving !== undefined) process.exit(143)
+  void leave(DRAIN_MS)
+})
+// Nobody may be there to read what the stages print. That is no reason to leave calls unfinished.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+process.on('message', (message: UpMessage) => {
+  if (message.sluice === 'drain') void leave(DRAIN_MS)
+  else if (message.sluice === 'callers') callers = message.pids
+})
+process.once('disconnect', () => void abandoned())
+if (!process.connected) process.exit(0)
+
+const [path = '', ...typed] = process.argv.slice(2)
+try {
+  await serve(path, typed.map(partOf))
+} catch (thrown) {
+  if (leaving === undefined) fail(thrown)
+}
+
+async function serve(path: string, parts: readonly Part[]): Promise<void> {
+  const { pipeline, host } = await loadPipeline(path)
+  if (leaving !== undefined) return
+  const { namespace, components } = pipeline
+  const created = await host.create()
+  runtime = created
+  tell({ sluice: 'runtime', runtimeId: created.id })
+  void created.closed.then(({ error }) => leaving ?? fail(error ?? new CliError('its runtime was closed')))
+  // Together, because stages wait for each other in `initialize`.
+  const serving = parts.flatMap(({ component, copies }) => {
+    const found = components[component]
+    if (found === undefined) throw new CliError(`${path} has no component ${component} any more`)
+    return Array.from({ length: copies }, () => serveStage(created, namespace, component, found))
+  })
+  const instanceIds = (await Promise.all(serving)).flat()
+  tell({ sluice: 'loaded', files: Object.keys(createRequire(import.meta.url).cache) })
+  tell({ sluice: 'ready', instanceIds })
+}
+
+async function serveStage(
+  runtime: DistributedRuntime,
+  namespace: string,
+  component: string,
+  { stage: make, endpoints, concurrency }: PipelineComponent,
+): Promise<string[]> {
+  const stage = await make()
+  const named = runtime.namespace(namespace).component(component)
+  const serving = endpoints.map(async (endpoint) => {
+    const { instanceId } = await named.endpoint(endpoint).serve(stage as never, { concurrency })
+    return instanceId
+  })
+  return Promise.all(serving)
+}
+
+function leave(timeoutMs: number): Promise<never> {
+  leaving ??= (async () => {
+    await runtime?.shutdown({ timeoutMs })
+    // Whatever the stages have left open must not keep the process.
+    process.exit(0)
+  })()
+  return leaving
+}
+
+/** `up` is gone: whoever calls this process may finish first, and then it ends. */
+async function abandoned(): Promise<void> {
+  setTimeout(() => process.exit(1), ABANDONED_MS).unref()
+  const until = performance.now() + CALLERS_MS
+  while (leaving === undefined && performance.now() < until && callers.some(isAlive)) {
+    // The system tells of the end of another's child in no other way.
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  // A drain that `up` had asked for may take longer than there is time now.
+  if (leaving !== undefined) void runtime?.shutdown({ timeoutMs: ABANDONED_DRAIN_MS })
+  await leave(ABANDONED_DRAIN_MS)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+function tell(message: WorkerMessage): void {
+  // Should `up` be gone, `disconnect` has said so.
+  process.send?.(message, undefined, undefined, () => {})
+}
+
+function partOf(text: string): Part {
+  const [component = '', copies] = text.split('=')
+  return { component, copies: Number(copies) }
+}
+
+function fail(thrown: unknown): never {
+  const detail = thrown instanceof CliError && thrown.detail !== '' ? `\n${thrown.detail}` : ''
+  const isPlain = thrown instanceof CliError || isSluiceError(thrown) || !(thrown instanceof Error)
+  process.stderr.write(`${isPlain ? `${describe(thrown)}${detail}` : thrown.stack}\n`)
+  process.exit(1)
+}
