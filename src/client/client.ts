@@ -161,11 +161,12 @@ export class Client<Req = any, Item = any> {
     const set = this.#set
     const instance = set.get(instanceId) ?? set.departed(instanceId) ?? this.#host.ownInstance(instanceId)
     if (instance === undefined) {
-      throw new SluiceError('not_found', `${this.endpoint} has no instance ${describe(instanceId)}`, {
+      const unknown = new SluiceError('not_found', `${this.endpoint} has no instance ${describe(instanceId)}`, {
         endpoint: this.endpoint,
         instanceId: String(instanceId),
         retryable: true,
       })
+      return refuse(this.#host.env, unknown)
     }
     return this.#stream(await this.#open(request, options, () => instance, instance))
   }

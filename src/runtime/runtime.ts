@@ -80,7 +80,8 @@ export class DistributedRuntime {
 
   /**
    * Leaves discovery, refuses calls from outside, lets accepted calls finish for `timeoutMs` (30 s), kills the rest,
-   * disposes the stages, closes. Called again it returns the same end; with a shorter `timeoutMs` it comes sooner.
+   * gives them `orphanGraceMs` to end, disposes the stages, closes. Called again it returns the same end; with a shorter
+   * `timeoutMs` the next of the two comes sooner.
    */
   async shutdown(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('shutdown', SHUTDOWN_OPTIONS, options)

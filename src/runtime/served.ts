@@ -52,6 +52,9 @@ export class Served {
   #resumes = false
   #closing: Promise<void> | undefined
   readonly #deadline: Deadline
+  /** How long handlers that were killed may take to end. */
+  readonly #grace: Deadline
+  #isKilling = false
   #closeReason: SluiceError | undefined
   #failure: SluiceError | undefined
   #finished: Promise<void> | undefined
@@ -69,6 +72,7 @@ export class Served {
     const actorOptions = { ...read, requestSchema, itemSchema }
     this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.handlerTap(endpoint), actorOptions, kernel)
     this.#deadline = new Deadline(kernel.env, `drain of ${endpoint}`)
+    this.#grace = new Deadline(kernel.env, `end of the killed handlers of ${endpoint}`)
     const where = { instanceId, runtimeId: kernel.id, address, since: kernel.env.wall() }
     this.instance = instanceRecord(id, where, read)
     this.closed = new Promise((resolve, reject) => {
@@ -164,11 +168,13 @@ export class Served {
 
   /**
    * Leaves discovery, refuses calls from outside as retryable, lets the accepted ones finish for `timeoutMs`, kills the
-   * rest, and closes. Called again it returns the same end; with a shorter `timeoutMs` it comes sooner.
+   * rest, and closes; what was killed has `orphanGraceMs` to end. Called again it returns the same end; with a shorter
+   * `timeoutMs` the next of the two comes sooner.
    */
   async drain(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('drain', SHUTDOWN_OPTIONS, options)
     this.#deadline.within(timeoutMs)
+    if (this.#isKilling) this.#grace.within(timeoutMs)
     this.#closing ??= this.#drain()
     return this.#closing
   }
@@ -191,13 +197,14 @@ export class Served {
 
   async #drain(): Promise<void> {
     await this.unregister()
-    const { env } = this.#kernel
     const idle = this.#actor.drain()
     // close() may have been called meanwhile.
     if (this.#closeReason === undefined && this.graceful) await this.#deadline.wait(idle)
     this.#actor.cut(this.#closeReason ?? this.cutShort(this.#deadline.timeoutMs))
     // Their `finally`s run before the stage is disposed.
-    await within(env, this.graceMs, idle, `end of the killed handlers of ${this.endpoint}`)
+    this.#isKilling = true
+    this.#grace.within(this.graceMs)
+    await this.#grace.wait(idle)
     await this.finishClosing()
   }
 

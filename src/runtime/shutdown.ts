@@ -5,19 +5,22 @@
 import { describe, SluiceError } from '../core/error.ts'
 import { Deadline } from './deadline.ts'
 import type { Kernel } from './kernel.ts'
-import { within } from './served.ts'
 
 export class Shutdown {
   readonly closed: Promise<{ readonly error?: SluiceError }>
   readonly #kernel: Kernel
   #running: Promise<void> | undefined
   readonly #deadline: Deadline
+  /** How long handlers that were killed may take to end. */
+  readonly #grace: Deadline
+  #isKilling = false
   #error: SluiceError | undefined
   #resolve!: (end: { readonly error?: SluiceError }) => void
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.#deadline = new Deadline(kernel.env, 'shutdown')
+    this.#grace = new Deadline(kernel.env, 'end of the killed handlers')
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve
     })
@@ -29,6 +32,8 @@ export class Shutdown {
 
   begin(timeoutMs: number): Promise<void> {
     this.#deadline.within(timeoutMs)
+    // Asked again when all that is waited for are handlers that were killed: they have no longer than that either.
+    if (this.#isKilling) this.#grace.within(timeoutMs)
     this.#running ??= this.#run()
     return this.#running
   }
@@ -43,8 +48,9 @@ export class Shutdown {
     for (const each of served) if (!each.graceful) each.actor.cut(each.cutShort(0))
     await this.#deadline.wait(drained)
     for (const each of served) each.actor.cut(each.cutShort(this.#deadline.timeoutMs))
-    const graceMs = Math.max(0, ...[...served].map((each) => each.graceMs))
-    await within(kernel.env, graceMs, drained, 'end of the killed handlers')
+    this.#isKilling = true
+    this.#grace.within(Math.max(0, ...[...served].map((each) => each.graceMs)))
+    await this.#grace.wait(drained)
     await Promise.all([...served].map((each) => each.finishClosing()))
     kernel.state = 'closed'
     // Before the clients are closed: the runtime may have called itself over a wire, and then the ends of those calls have

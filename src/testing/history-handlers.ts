@@ -11,10 +11,11 @@ export const handler: Rule = ({ attempts }, accuse) => {
     const closes = callee.all('handler.closed')
     const answers = callee.all('handler.answer')
     const refused = callee.all('handler.refused')
-    const killed = callee.first('handler.kill')
+    const kills = callee.all('handler.kill')
+    const [killed] = kills
     const [[call], [start], [end], [close]] = [calls, starts, ends, closes]
     const first = callee.events.find(({ type }) => type.startsWith('handler.'))
-    for (const each of [calls, starts, ends, closes, answers, refused]) {
+    for (const each of [calls, starts, ends, closes, answers, refused, kills]) {
       if (each.length > 1) accuse(`${each[0]?.type} comes twice`, each)
     }
     if (first !== undefined && first.type !== 'handler.call')

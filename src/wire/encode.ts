@@ -7,6 +7,7 @@
 import { Encoder, ExtData, encodeTimestampExtension } from '@msgpack/msgpack'
 import { SluiceError } from '../core/error.ts'
 import { isResponse, type Response } from '../core/response.ts'
+import { areColliding } from './collisions.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
 import { Output } from './output.ts'
 import { MAX_OBJECTS, scan } from './scan.ts'
@@ -72,23 +73,20 @@ export class ValueWriter extends Output {
     const start = this.mark
     try {
       if (!this.#attempt(value, rules)) this.#copy(value, rules, start)
+      const size = this.mark - start
+      if (size > rules.maxBytes) throw tooBig(rules, `${size} bytes`)
+      if (size > MAX_OBJECTS) this.#count(start, rules)
+      return size
     } catch (thrown) {
       this.goTo(start)
       throw thrown
     }
-    const size = this.mark - start
-    if (size <= rules.maxBytes) {
-      if (size > MAX_OBJECTS) this.#count(start, rules)
-      return size
-    }
-    this.goTo(start)
-    throw tooBig(rules, `${size} bytes`)
   }
 
   /** Asked only of what is large enough to hold too many objects. */
-  #count(start: number, { code, what }: EncodeRules): void {
+  #count(start: number, { code, what, depth = MAX_DEPTH }: EncodeRules): void {
     try {
-      scan(this.bytes, start, this.mark, 1, MAX_DEPTH, code === 'internal')
+      scan(this.bytes, this.at(start), this.used, 1, depth, code === 'internal')
     } catch (thrown) {
       throw new SluiceError('resource_exhausted', `${what}: ${(thrown as Error).message}`)
     }
@@ -201,7 +199,10 @@ export class ValueWriter extends Output {
           : value instanceof Error
             ? EXTENSION.error
             : 0
-    return type !== 0 && this.#extension(type, partsOf(value, type), depth - 1)
+    if (type === 0) return false
+    const parts = partsOf(value, type)
+    if (type !== EXTENSION.error && areColliding(parts, type === EXTENSION.map ? 2 : 1)) return false
+    return this.#extension(type, parts, depth - 1)
   }
 
   #fields(object: Fields, depth: number): boolean {

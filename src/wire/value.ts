@@ -3,8 +3,10 @@
  * string, typed arrays, Date, Map, Set, Error, arrays and plain objects, 64 deep; everything else is refused with its
  * path, never silently changed. The codec agrees with this file in every respect: it asks here for whatever is not plain.
  */
+
 import { describe, isSluiceError, SluiceError } from '../core/error.ts'
 import { type Annotations, isResponse, Response } from '../core/response.ts'
+import { areColliding } from './collisions.ts'
 
 /** How deep values may nest. */
 export const MAX_DEPTH = 64
@@ -140,6 +142,7 @@ class Copier {
       return Array.from(array, (each, index) => this.#within(index, each))
     }
     if (prototype === Map.prototype) {
+      this.#checkKeys([...(value as Map<unknown, unknown>).keys()])
       const copy = new Map<unknown, unknown>()
       for (const [key, each] of value as Map<unknown, unknown>) {
         copy.set(this.#within(KEYS, key), this.#within({ get: key }, each))
@@ -147,12 +150,18 @@ class Copier {
       return copy
     }
     if (prototype === Set.prototype) {
+      this.#checkKeys([...(value as Set<unknown>)])
       return new Set([...(value as Set<unknown>)].map((each) => this.#within(VALUES, each)))
     }
     if (value instanceof Error) return this.#error(value)
     // Subclasses too: what arrives would be another type.
     if (prototype !== Object.prototype && prototype !== null) this.#refuseInstance(value)
     return this.#plain(value)
+  }
+
+  /** The other side would refuse them, and the copy would take as long as they took here. */
+  #checkKeys(keys: readonly unknown[]): void {
+    if (areColliding(keys, 1)) this.#refuse('holds too many numbers that share a hash in this engine')
   }
 
   #plain(value: object): unknown {

@@ -310,6 +310,30 @@ test(
 )
 
 test(
+  'asked again while killed handlers have their grace time, a shutdown and a drain wait no longer than they are told to',
+  withVirtualTime(async ({ runtime, env }) => {
+    const stuck = deferred()
+    const [client, other] = await Promise.all([
+      serveOne(runtime, () => stuck.promise, {}, 'first'),
+      serveOne(runtime, () => stuck.promise, {}, 'second'),
+    ])
+    const cut = [rejects(client.client.one(1), 'unavailable'), rejects(other.client.one(1), 'unavailable')]
+    const drained = client.served.drain({ timeoutMs: 0 })
+    await env.advance(10)
+    void client.served.drain({ timeoutMs: 20 })
+    await env.advance(20)
+    await drained
+    const closed = runtime.shutdown({ timeoutMs: 0 })
+    await env.advance(10)
+    void runtime.shutdown({ timeoutMs: 20 })
+    await env.advance(20)
+    await Promise.all([closed, ...cut])
+    assert.is(env.now(), 60)
+    stuck.resolve()
+  }),
+)
+
+test(
   'the runtime closes once, however often and however it is told to',
   withRuntime(async ({ runtime }) => {
     let closed = 0

@@ -862,9 +862,10 @@ story(test, 'a caller that tries for ever what is refused does not stop the even
   const full = await world.client(0, 'story.full.generate')
   const nobody = await world.at(0).endpoint('story.nobody.generate').client()
   const first = full.one('go')
-  for (const [code, client] of [
-    ['resource_exhausted', full],
-    ['unavailable', nobody],
+  for (const [code, refused] of [
+    ['resource_exhausted', () => full.one('go')],
+    ['unavailable', () => nobody.one('go')],
+    ['not_found', () => full.direct('go', 'nobody')],
   ] as const) {
     released = false
     setImmediate(() =>
@@ -874,7 +875,7 @@ story(test, 'a caller that tries for ever what is refused does not stop the even
         }),
       ),
     )
-    while (!released) await fails(client.one('go'), code)
+    while (!released) await fails(refused(), code)
   }
   gate.resolve()
   await first

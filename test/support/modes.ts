@@ -197,8 +197,11 @@ export class World {
   async client<Req = any, Item = any>(hop: number, path: string, options?: ClientOptions): Promise<Client<Req, Item>> {
     const client = await this.at(hop).endpoint<Req, Item>(path).client(options)
     this.#made.push(client)
-    do await client.waitForInstances()
-    while (client.instanceIds().some((id) => this.#gone.has(id)) && (await turn(), true))
+    await client.waitForInstances()
+    while (client.instanceIds().some((id) => this.#gone.has(id))) {
+      await turn()
+      await client.waitForInstances()
+    }
     return client
   }
 

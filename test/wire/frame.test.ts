@@ -535,3 +535,33 @@ for (const [first, language] of [
     }
   })
 }
+
+// ---- large items between small ones --------------------------------------------------------------------------------
+
+test('large items cross whole however much was handed over before them', () => {
+  const made = writer()
+  const rows = (count: number) => Array.from({ length: count }, () => 1000)
+  const items = [rows(183_000), rows(100_000), 'small', rows(120_000), rows(90_000)]
+  const reader = new FrameReader()
+  reader.raise(MAX_FRAME_BYTES)
+  const arrived: unknown[] = []
+  items.forEach((each, seq) => {
+    made.item(1, seq, each, item)
+    // As at the end of a turn: what comes next is written behind it, into the same buffer.
+    reader.push(Buffer.from(made.take() ?? []), (frame) => {
+      if (frame.kind === 'items') arrived.push(...decodeValues(frame.body, frame.count))
+    })
+  })
+  same(arrived, items)
+})
+
+test('an item that holds too many objects is refused and leaves nothing in the frame of those before it', () => {
+  const made = writer()
+  for (let seq = 0; seq < 10; seq++) made.item(1, seq, seq, item)
+  assert.throws(() => made.item(1, 10, Array(270_000).fill([]), item), /item: .*262144 arrays, objects/)
+  made.item(1, 10, 'last', item)
+  const [frame] = read(Buffer.from(made.take() ?? []))
+  assert.is(frame?.kind, 'items')
+  const { body, count } = frame as Extract<Frame, { kind: 'items' }>
+  same(decodeValues(body, count), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 'last'])
+})

@@ -8,6 +8,9 @@ class Point {
   x = 1
 }
 
+/** The first addresses of IPv6 subnets: their lower halves, all that V8 hashes of a bigint, are the same. */
+const subnets = Array.from({ length: 1100 }, (_, n) => (0x20010db8n << 96n) | (BigInt(n) << 64n))
+
 export const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ['a function', () => 1, /is a function/],
   ['a class', Point, /is a function/],
@@ -44,6 +47,12 @@ export const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   ['an error whose name is no string', Object.assign(new Error('x'), { name: { a: 1 } }), /name/],
   ['an error whose message is no string', Object.assign(new Error('x'), { message: [1] }), /message/],
+  ['a Set of bigints that share a hash', new Set(subnets), /too many numbers that share a hash/],
+  [
+    'a Map of bigints that share a hash',
+    new Map(subnets.map((each) => [each, 1])),
+    /too many numbers that share a hash/,
+  ],
   ['a subclass of Map', new (class Cache extends Map {})(), /is an instance of Cache/],
   ['a subclass of Set', new (class Tags extends Set {})(), /is an instance of Tags/],
   ['a subclass of Array', new (class Rows extends Array {})(), /is an instance of Rows/],

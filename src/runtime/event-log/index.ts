@@ -3,9 +3,9 @@
  * none of these wrappers, and pays nothing.
  */
 import type { Dispatch, Tap } from '../../core/call.ts'
+import { formatEndpoint } from '../../core/endpoint-id.ts'
 import type { Env } from '../../core/env.ts'
 import type { Instance } from '../../discovery/discovery.ts'
-import { formatEndpoint } from '../../core/endpoint-id.ts'
 import type { Transport } from '../../transport/transport.ts'
 import type { RuntimeEvents } from '../events.ts'
 import { LogTap, loggedCalls, loggedHandlers } from './calls.ts'
