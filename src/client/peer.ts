@@ -11,6 +11,7 @@ import { SluiceError } from '../core/error.ts'
 import type { LinkEvents } from '../discovery/discovery.ts'
 import { Session } from '../session/session.ts'
 import type { Connection, Transport } from '../transport/transport.ts'
+import type { Limits } from '../wire/frame.ts'
 import { Backoff } from './backoff.ts'
 import { SaidInstances } from './said-instances.ts'
 
@@ -27,6 +28,8 @@ export interface ConnectionPeer {
 export interface PeerHost {
   readonly runtimeId: string
   readonly env: Env
+  /** What this side accepts. @default DEFAULT_LIMITS */
+  readonly limits?: Limits
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
   /** A connection can carry calls. */
@@ -130,12 +133,12 @@ export class Peer {
   }
 
   async #greet(connection: Connection): Promise<Session> {
-    const { env, runtimeId } = this.#host
+    const { env, runtimeId, limits } = this.#host
     const said = new SaidInstances()
     let upSince: number | undefined
     let why: SluiceError | undefined
     const session: Session = new Session(connection, 'dialler', {
-      ...{ env, runtimeId },
+      ...{ env, runtimeId, ...(limits !== undefined && { limits }) },
       dispatch: () => {
         throw new SluiceError('unimplemented', 'calls go from dialler to listener', { retryable: true })
       },

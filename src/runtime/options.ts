@@ -5,10 +5,11 @@
 import { checkName } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
-import { type OptionTable, readOptions } from '../core/options.ts'
+import { integer, type OptionTable, readOptions } from '../core/options.ts'
 import type { DiscoveryBackend } from '../discovery/discovery.ts'
 import { MemoryTransport, memory } from '../transport/memory/index.ts'
 import type { Transport } from '../transport/transport.ts'
+import { limitsOf, MAX_ITEM_BYTES, MAX_STREAMS } from '../wire/frame.ts'
 import type { ItemKey } from './event-log/event-log.ts'
 import type { LogEvent } from './event-log/events.ts'
 import type { EventLogMaker } from './event-log/index.ts'
@@ -24,6 +25,16 @@ export interface CreateOptions {
   readonly discovery?: 'memory' | 'file' | 'static' | DiscoveryBackend
   /** Whether calls to instances of this very runtime go through session and frames too. @default 'direct' */
   readonly localCalls?: 'direct' | 'wire'
+  /**
+   * Calls that one connection to this runtime may have at once; ones above fail with `resource_exhausted`, retryable.
+   * @default 10000
+   */
+  readonly maxStreams?: number
+  /**
+   * Bytes that an item or a request which comes to this runtime over a wire may take, encoded: 1 KiB to 64 MiB. A larger
+   * one fails its call with `resource_exhausted` at its sender. @default 4194304 (4 MiB)
+   */
+  readonly maxItemBytes?: number
   /** Where warnings go, one line each; `false` silences them. @default stderr */
   readonly logger?: Logger | false
   /**
@@ -71,6 +82,16 @@ export const CREATE_OPTIONS: OptionTable<CreateOptions> = {
     defaultText: '`SLUICE_LOCAL_CALLS`, else `direct`',
     doc: 'Whether calls to instances of this very runtime go by reference, or over its own address like any other.',
   },
+  maxStreams: integer(1, 1_000_000, {
+    default: MAX_STREAMS,
+    doc: 'Calls that one connection to this runtime may have at once, counting those whose handler has not ended. Calls in process are not counted.',
+    atBound: 'refused with `resource_exhausted`, retryable',
+  }),
+  maxItemBytes: integer(1024, 64 * 1024 * 1024, {
+    default: MAX_ITEM_BYTES,
+    doc: 'Bytes that an item or a request which comes to this runtime over a wire may take, encoded.',
+    atBound: 'the call fails with `resource_exhausted`; the sender knows the limit and sends nothing of it',
+  }),
   logger: {
     expects: 'false, or an object with a method warn(line)',
     accepts: (value) => value === false || typeof (value as Logger | null)?.warn === 'function',
@@ -106,6 +127,7 @@ export async function readConfig(
 ): Promise<RuntimeConfig> {
   const options = readOptions('DistributedRuntime.create', CREATE_OPTIONS, given)
   const { logger, env } = options
+  const limits = limitsOf(options)
   const eventLog = await readEventLog(options.eventLog ?? environment.SLUICE_EVENT_LOG)
   // Said now, and not on the day that the transport is changed to one that reads it.
   if (environment.SLUICE_CLUSTER) checkName('SLUICE_CLUSTER', environment.SLUICE_CLUSTER)
@@ -114,12 +136,12 @@ export async function readConfig(
   const localCalls = options.localCalls ?? fromEnvironment('SLUICE_LOCAL_CALLS', LOCAL_CALLS, environment)
   if (transport === 'memory' || transport instanceof MemoryTransport) {
     if (discovery !== undefined && discovery !== 'memory') throw mismatch('memory', discovery)
-    return { plane: memoryPlane(transport === 'memory' ? memory() : transport), logger, env, eventLog }
+    return { plane: memoryPlane(transport === 'memory' ? memory() : transport, limits), logger, env, eventLog }
   }
   if (discovery === 'memory') throw mismatch(transport === 'tcp' ? 'tcp' : transport.scheme, discovery)
   const network = transport === 'tcp' ? (await import('../transport/tcp/index.ts')).tcp() : guardedTransport(transport)
   const finder = typeof discovery === 'object' ? guardedDiscovery(discovery) : await builtin(discovery)
-  return { plane: networkPlane(network, finder, localCalls === 'wire'), logger, env, eventLog }
+  return { plane: networkPlane(network, finder, { wireLocally: localCalls === 'wire', limits }), logger, env, eventLog }
 }
 
 async function builtin(discovery: 'file' | 'static' | undefined): Promise<DiscoveryBackend> {

@@ -15,6 +15,7 @@ import { MemoryDiscovery } from '../discovery/memory/index.ts'
 import { Session } from '../session/session.ts'
 import type { MemoryTransport } from '../transport/memory/index.ts'
 import type { Connection, Listener, Transport } from '../transport/transport.ts'
+import { DEFAULT_LIMITS, type Limits } from '../wire/frame.ts'
 import { AnnouncingDiscovery } from './announcing-discovery.ts'
 
 /** What a plane needs of its runtime. */
@@ -51,11 +52,13 @@ export interface Plane {
 /** Makes the plane of a runtime. */
 export type PlaneMaker = (host: PlaneHost) => Plane
 
-export function memoryPlane(transport: MemoryTransport): PlaneMaker {
+/** `limits` hold where calls go over frames. */
+export function memoryPlane(transport: MemoryTransport, limits: Limits): PlaneMaker {
   const { hub } = transport
   if (transport.isolate === 'wire') {
     const finder = { name: 'memory', open: () => new MemoryDiscovery(hub) }
-    return (host) => networkPlane(transport.pipes(host.runtimeId), finder, true, hub.waits)(host)
+    return (host) =>
+      networkPlane(transport.pipes(host.runtimeId), finder, { wireLocally: true, limits, waits: hub.waits })(host)
   }
   return ({ runtimeId, dispatch }) => {
     hub.attach(runtimeId, dispatch)
@@ -76,17 +79,24 @@ export function memoryPlane(transport: MemoryTransport): PlaneMaker {
   }
 }
 
-/** Calls on connections. `wireLocally` dials the runtime's own address for its own instances too. */
+interface NetworkOptions {
+  /** Whether the runtime's own address is dialled for its own instances too. */
+  readonly wireLocally?: boolean
+  /** What this runtime accepts on every connection. */
+  readonly limits?: Limits
+  readonly waits?: WaitGraph
+}
+
+/** Calls on connections. */
 export function networkPlane(
   network: Transport,
   finder: DiscoveryBackend,
-  wireLocally: boolean,
-  waits: WaitGraph = new WaitGraph(),
+  { wireLocally = false, limits = DEFAULT_LIMITS, waits = new WaitGraph() }: NetworkOptions = {},
 ): PlaneMaker {
   return (host) => {
     const { runtimeId, env, dispatch } = host
     const transport = host.logged?.(network) ?? network
-    const pool = new SessionPool(transport, host)
+    const pool = new SessionPool(transport, { ...host, limits })
     const accepted = new Set<Session>()
     const found = finder.open({ runtimeId, env, links: pool, warn: (line) => host.warn(line), load: () => host.load() })
     const discovery = new AnnouncingDiscovery(found, env, (added, removed) => {
@@ -102,7 +112,7 @@ export function networkPlane(
       let isUp = false
       const { remote: address } = connection
       const session: Session = new Session(connection, 'listener', {
-        ...{ env, runtimeId, dispatch },
+        ...{ env, runtimeId, limits, dispatch },
         served: () => discovery.served,
         onUntold: ({ instance, error }) =>
           host.warn(`${address} is not told of ${formatEndpoint(instance)}: ${error.message}`),

@@ -25,24 +25,28 @@ export const CHATTER_PER_CALL = 4
 export const CHATTER_PER_ITEM = 1
 /** What calls and items may save up. */
 const MAX_SAVED = 10_000
+/** Of chatter a connection may save more: every call that it may have at once is stopped and killed in one turn. */
+export const CHATTER_SAVED_PER_STREAM = 10
 
 export class Budget {
   readonly #env: Env
   readonly #rate: Rate
+  readonly #maxSaved: number
   #left: number
   #saved = 0
   #at: number
 
-  constructor(env: Env, rate: Rate) {
+  constructor(env: Env, rate: Rate, maxSaved = 0) {
     this.#env = env
     this.#rate = rate
+    this.#maxSaved = Math.max(MAX_SAVED, maxSaved)
     this.#left = rate.burst
     this.#at = env.now()
   }
 
   /** Allows so much on top. */
   earn(amount: number): void {
-    if (this.#saved < MAX_SAVED) this.#saved += amount
+    if (this.#saved < this.#maxSaved) this.#saved += amount
   }
 
   /** False if that is more than is left; then nothing is taken. */

@@ -11,10 +11,11 @@ import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
 import { decodeValues, sizesOf } from '../wire/decode.ts'
-import { MAX_ITEM_BYTES } from '../wire/frame.ts'
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
+  /** What an item that comes may take at the most. */
+  readonly maxItemBytes: number
   /** Grants credit at the end of this turn. */
   grant(stream: number, items: number, bytes: number): void
   stop(stream: number, error: SluiceError): void
@@ -110,7 +111,7 @@ export class OutboundCall implements Dependant, Source {
     if (seq !== this.#received) throw this.#loss(`item ${seq} came where ${this.#received} was due`)
     // Judged before anything is decoded: bodies of many small values take far more memory than they have bytes.
     if (count > this.#credit) throw this.#loss(`${count} items came with credit for ${this.#credit}`)
-    if (this.#creditBytes <= body.byteLength || body.byteLength > MAX_ITEM_BYTES) this.#checkSizes(body, count)
+    if (this.#creditBytes <= body.byteLength || body.byteLength > this.#host.maxItemBytes) this.#checkSizes(body, count)
     this.#credit -= count
     this.#creditBytes -= body.byteLength
     const values = decodeValues(body, count)
@@ -206,11 +207,11 @@ export class OutboundCall implements Dependant, Source {
 
   /** The rare case that items may be larger than allowed, or more than there was credit for. */
   #checkSizes(body: Uint8Array, count: number): void {
+    const { maxItemBytes } = this.#host
     let left = this.#creditBytes
     for (const size of count === 1 ? [body.byteLength] : sizesOf(body, count)) {
       if (left <= 0) throw this.#loss(`an item of ${size} bytes came without credit`)
-      if (size > MAX_ITEM_BYTES)
-        throw this.#loss(`an item of ${size} bytes came; at most ${MAX_ITEM_BYTES} are allowed`)
+      if (size > maxItemBytes) throw this.#loss(`an item of ${size} bytes came; at most ${maxItemBytes} are allowed`)
       left -= size
     }
   }

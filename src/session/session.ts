@@ -30,6 +30,7 @@ import {
   CHATTER,
   CHATTER_PER_CALL,
   CHATTER_PER_ITEM,
+  CHATTER_SAVED_PER_STREAM,
   OWN_RESETS,
   Pacer,
   RESETS,
@@ -43,6 +44,8 @@ import { tellInstances, type Untold } from './tell-instances.ts'
 export interface SessionHost {
   readonly env: Env
   readonly runtimeId: string
+  /** What this side accepts, which its hello says. @default DEFAULT_LIMITS */
+  readonly limits?: Limits
   /** Hands a call that came in to the instance it names. */
   readonly dispatch: Dispatch
   /** A listener's: all that its runtime serves. */
@@ -78,6 +81,7 @@ export class Session implements OutboundHost, InboundHost {
   readonly #helloTimer: Timer
   #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
   #state: 'hello' | 'open' | 'draining' | 'closed' = 'hello'
+  readonly #own: Limits
   #peer: Limits = DEFAULT_LIMITS
   #nextStream = 1
   #lastStream = -1
@@ -105,8 +109,9 @@ export class Session implements OutboundHost, InboundHost {
       this.#settle = { resolve, reject }
     })
     this.ready.catch(() => {})
-    const { env, runtimeId } = host
-    this.#chatter = new Budget(env, CHATTER)
+    const { env, runtimeId, limits = DEFAULT_LIMITS } = host
+    this.#own = limits
+    this.#chatter = new Budget(env, CHATTER, CHATTER_SAVED_PER_STREAM * limits.maxStreams)
     this.#resets = new Budget(env, RESETS)
     this.#pacer = new Pacer(env, OWN_RESETS)
     this.#helloTimer = env.timer(
@@ -124,7 +129,7 @@ export class Session implements OutboundHost, InboundHost {
           new SluiceError('unavailable', `${connection.remote} has been silent for ${Math.round(silentMs)} ms`),
         ),
     })
-    this.#send({ kind: 'hello', version: PROTOCOL_VERSION, runtimeId, limits: DEFAULT_LIMITS })
+    this.#send({ kind: 'hello', version: PROTOCOL_VERSION, runtimeId, limits })
     this.ended = new Promise((resolve) => {
       connection.attach({
         frame: (frame) => this.#received(frame),
@@ -164,9 +169,9 @@ export class Session implements OutboundHost, InboundHost {
       const message = `the connection to ${this.#connection.remote} ${this.isClosed ? `has ended${why}` : 'takes no more calls'}`
       throw stackless('unavailable', message, { endpoint, instanceId, retryable: true })
     }
-    if (this.#unclosed >= this.#peer.maxStreams) {
-      const message = `the connection to ${this.#connection.remote} has ${this.#unclosed} calls already`
-      throw new NotSent('resource_exhausted', message, { endpoint, instanceId, retryable: true })
+    const { maxStreams } = this.#peer
+    if (this.#unclosed >= maxStreams) {
+      throw new NotSent('resource_exhausted', tooManyCalls(maxStreams), { endpoint, instanceId, retryable: true })
     }
     const rules = {
       code: 'invalid_argument',
@@ -222,6 +227,10 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   // ---- OutboundHost ----------------------------------------------------------------------------------------------
+
+  get maxItemBytes(): number {
+    return this.#own.maxItemBytes
+  }
 
   grant(stream: number, items: number, bytes: number): void {
     if (this.#grants.length === 0) this.#host.env.tick(() => this.#sendGrants())
@@ -355,7 +364,7 @@ export class Session implements OutboundHost, InboundHost {
     }
     this.#peer = frame.limits
     this.#peerId = frame.runtimeId
-    this.#connection.agree(DEFAULT_LIMITS, frame.limits)
+    this.#connection.agree(this.#own, frame.limits)
     this.#helloTimer.cancel()
     this.#state = 'open'
     if (this.role === 'listener') {
@@ -374,15 +383,18 @@ export class Session implements OutboundHost, InboundHost {
     this.#lastStream = stream
     this.#chatter.earn(CHATTER_PER_CALL)
     const refuse = (error: SluiceError) => this.#send({ kind: 'reject', stream, error })
-    if (this.#inbound.size >= DEFAULT_LIMITS.maxStreams) {
+    const { maxItemBytes, maxStreams } = this.#own
+    if (this.#inbound.size >= maxStreams) {
       this.#resets.spend('calls above maxStreams')
-      const message = `the connection has ${this.#inbound.size} calls already`
-      return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
+      const { endpoint, instanceId } = frame
+      return refuse(
+        stackless('resource_exhausted', tooManyCalls(maxStreams), { endpoint, instanceId, retryable: true }),
+      )
     }
     let weight: number
     let request: unknown
     try {
-      weight = weigh(frame.request, DEFAULT_LIMITS.maxItemBytes)
+      weight = weigh(frame.request, maxItemBytes)
       if (this.#inbound.size > 0 && this.#requestsWeight + weight > MAX_REQUESTS_WEIGHT) {
         const message = `the requests of the ${this.#inbound.size} calls of this connection take too much memory`
         return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
@@ -533,4 +545,9 @@ export class Session implements OutboundHost, InboundHost {
 
 function retryable(error: SluiceError): SluiceError {
   return stackless('unavailable', error.message, { retryable: true })
+}
+
+/** The same from the side that would make the call and from the one that would take it. */
+function tooManyCalls(maxStreams: number): string {
+  return `the connection has ${maxStreams} calls already, as many as option maxStreams of the called runtime allows`
 }

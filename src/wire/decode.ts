@@ -43,8 +43,6 @@ export function weigh(bytes: Uint8Array, maxBytes: number): number {
   if (bytes.length > maxBytes) {
     throw new SluiceError('resource_exhausted', `takes ${bytes.length} bytes; at most ${maxBytes} are allowed`)
   }
-  // Not worth looking: every byte of it could be an object.
-  if (bytes.length <= 1024) return 65 * bytes.length
   return bytes.length + 64 * scan(bytes, 0, bytes.length, 1, MAX_DEPTH, false).objects
 }
 

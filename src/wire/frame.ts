@@ -15,14 +15,16 @@ export const PROTOCOL_VERSION = 1
 
 /** Before both hellos were exchanged. */
 export const MAX_HELLO_BYTES: number = 4 * 1024
-/** Requests and items, each. */
+/** Requests and items, each, unless a runtime says otherwise. */
 export const MAX_ITEM_BYTES: number = 4 * 1024 * 1024
-/** An item of the largest size, and what is around it: metadata 8 KiB, hops and an error's details at most 32 KiB. */
-export const MAX_FRAME_BYTES: number = MAX_ITEM_BYTES + 64 * 1024
+/** What is around an item in its frame: metadata 8 KiB, hops and an error's details at most 32 KiB. */
+const AROUND_ITEM_BYTES = 64 * 1024
+/** An item of the largest size, and what is around it. */
+export const MAX_FRAME_BYTES: number = MAX_ITEM_BYTES + AROUND_ITEM_BYTES
 /** What the requests of the calls on one connection may weigh together: their bytes, and 64 for every object in them. */
 export const MAX_REQUESTS_WEIGHT: number = 256 * 1024 * 1024
-/** Calls on one connection whose handlers have not really ended. */
-export const MAX_STREAMS = 1_000
+/** Calls on one connection whose handlers have not really ended, unless a runtime says otherwise. */
+export const MAX_STREAMS = 10_000
 /** The highest number of a stream, and the most that credit may add up to. */
 export const MAX_INT32: number = 2 ** 31 - 1
 /** How far containers may nest within a frame, its own array counted: a value of a record, and one more. */
@@ -71,11 +73,15 @@ export interface Limits {
   readonly maxStreams: number
 }
 
-export const DEFAULT_LIMITS: Limits = {
-  maxFrameBytes: MAX_FRAME_BYTES,
-  maxItemBytes: MAX_ITEM_BYTES,
-  maxStreams: MAX_STREAMS,
+/** The limits of a runtime with these options. */
+export function limitsOf({
+  maxItemBytes = MAX_ITEM_BYTES,
+  maxStreams = MAX_STREAMS,
+}: Partial<Omit<Limits, 'maxFrameBytes'>>): Limits {
+  return { maxFrameBytes: maxItemBytes + AROUND_ITEM_BYTES, maxItemBytes, maxStreams }
 }
+
+export const DEFAULT_LIMITS: Limits = limitsOf({})
 
 export interface Hello {
   readonly kind: 'hello'

@@ -50,6 +50,8 @@ export class World {
   /** Whom the faults meet. @default everybody */
   faulty: FakeProcess | undefined
   losesEvents = false
+  /** What the disk can take in one file. */
+  freeBytes: number = Number.POSITIVE_INFINITY
   /** Operations never end. */
   hangs = false
   latencyMs: () => number = () => 0
@@ -352,6 +354,7 @@ function fakeFs(world: World, process: FakeProcess, near: boolean): FileSystem {
     create: (path, text) =>
       call('create', path, () => {
         free(path)
+        if (text.length > world.freeBytes) throw failure('ENOSPC', path)
         const node = world.node('file', new TextEncoder().encode(text))
         nodes.set(path, node)
         world.tell(path)

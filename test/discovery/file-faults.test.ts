@@ -50,9 +50,9 @@ for (const code of ['ENOSPC', 'EROFS', 'EACCES', 'EFBIG', 'EDQUOT', 'EIO']) {
   })
 }
 
-test('an owner that cannot write for longer than its silence may last is told once, and comes back', async () => {
+test('an owner that cannot be seen and cannot write for longer than its silence may last is told once, and comes back', async () => {
   const world = new World()
-  const owner = world.spawn()
+  const owner = world.spawn({ near: false })
   const lost: string[] = []
   await owner.register('a', {}, (reason) => lost.push(reason))
   const seen = world.spawn().observe()
@@ -64,7 +64,7 @@ test('an owner that cannot write for longer than its silence may last is told on
   await world.advance(20_000)
   assert.equal([seen.news(), lost], [[], []], 'a short one is not noticed')
   breakDisk(world, 'ENOSPC')
-  await world.advance(60_000)
+  await world.until('it is given up', 9_000, () => !seen.has('a'))
   assert.equal(seen.news(), ['-a'])
   world.faults.clear()
   await world.until('it is back', 3_000, () => seen.has('a'))
@@ -72,7 +72,147 @@ test('an owner that cannot write for longer than its silence may last is told on
   assert.match(lost[0] ?? '', 'ENOSPC')
 })
 
-test('a lease is released although the disk is read-only, and others find out by the silence', async () => {
+for (const code of ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EACCES', 'EPERM', 'EIO']) {
+  for (const serves of [true, false]) {
+    test(`${code}: a process that is there stays known to one that ${serves ? 'serves too' : 'only looks'}`, async () => {
+      const world = new World()
+      const [owner, observer] = [world.spawn(), world.spawn()]
+      const lost: string[] = []
+      await owner.register('a', {}, (reason) => lost.push(reason))
+      if (serves) await observer.register('b')
+      const seen = observer.observe()
+      await world.advance(5_000)
+      seen.news()
+      breakDisk(world, code)
+      await world.advance(60_000)
+      assert.equal(seen.news(), [])
+      assert.is(lost.length, 1, 'others may have given it up')
+      const late = world.spawn().observe()
+      await world.advance(60_000)
+      assert.ok(late.has('a'), 'who comes later keeps it too')
+      world.faults.clear()
+      await world.until('it is heard again', 3_000, () => seen.story.includes('+a'))
+      await world.advance(60_000)
+      assert.equal([seen.news(), late.has('a')], [['+a'], true], 'announced anew, but never away')
+      assert.equal(world.names.sort(), [owner.record, ...(serves ? [observer.record] : [])].sort(), 'no draft is left')
+      assert.ok(owner.lines.length <= 4, owner.lines.join('\n'))
+    })
+  }
+}
+
+for (const code of ['ENOSPC', 'EROFS']) {
+  test(`${code}: a process that ended is given up at once`, async () => {
+    const world = new World()
+    const owner = world.spawn()
+    await owner.register('a')
+    const seen = world.spawn().observe()
+    breakDisk(world, code)
+    await world.advance(30_000)
+    assert.ok(seen.has('a'))
+    owner.kill()
+    await world.until('its death is seen', 2_000, () => !seen.has('a'))
+    await world.advance(30_000)
+    assert.not.ok(seen.has('a'))
+  })
+
+  test(`${code}: a frozen process stays known until the directory can be written again`, async () => {
+    const world = new World()
+    const [owner, frozen, gone] = [world.spawn(), world.spawn(), world.spawn()]
+    await owner.register('a')
+    await frozen.register('frozen')
+    await gone.register('gone')
+    const seen = world.spawn().observe()
+    await world.advance(5_000)
+    gone.freeze()
+    await world.until('it is given up while that can be known', 9_000, () => !seen.has('gone'))
+    breakDisk(world, code)
+    frozen.freeze()
+    await world.advance(60_000)
+    assert.equal(seen.ids, ['a', 'frozen'], 'who was given up before is not believed again')
+    world.faults.clear()
+    await world.until('it is given up', 9_000, () => !seen.has('frozen'))
+    await world.advance(30_000)
+    assert.equal(seen.ids, ['a'])
+  })
+
+  test(`${code}: a directory that is writable for a moment only leaves everybody the time to write`, async () => {
+    // A look that comes seldom finds a long silence at once.
+    for (const rescanMs of [1_000, 3_000])
+      for (let healedMs = 0; healedMs <= 4_000; healedMs += 250) {
+        const world = new World()
+        const owners = [world.spawn(), world.spawn(), world.spawn()]
+        for (const [index, owner] of owners.entries()) {
+          await owner.register(`${index}`)
+          await world.advance(300)
+        }
+        const seen = world.spawn({ rescanMs, watch: false }).observe()
+        for (let round = 0; round < 8; round++) {
+          breakDisk(world, code)
+          await world.advance(7_000 + 130 * round)
+          world.faults.clear()
+          await world.advance(healedMs)
+        }
+        assert.not.ok(
+          seen.news().some((each) => each.startsWith('-')),
+          `${healedMs} ms, looked at every ${rescanMs} ms`,
+        )
+      }
+  })
+}
+
+test('a look that comes seldom, and just before anybody has written again, gives nobody up', async () => {
+  const world = new World()
+  const seen = world.spawn({ rescanMs: 8_000, watch: false }).observe()
+  await world.advance(300)
+  const owner = world.spawn()
+  await owner.register('a')
+  await world.advance(8_700)
+  assert.equal(seen.news(), ['synced', '+a'])
+  breakDisk(world, 'ENOSPC')
+  await world.advance(22_950)
+  world.faults.clear()
+  const before = world.text(owner.record)
+  await world.advance(100)
+  assert.is(world.text(owner.record), before, 'it was looked at, and not yet written')
+  await world.advance(60_000)
+  assert.not.ok(seen.news().some((each) => each.startsWith('-')))
+})
+
+test('whether the directory can be written is asked once a look at most, and not while everybody is heard', async () => {
+  const world = new World()
+  const owners = Array.from({ length: 20 }, () => world.spawn())
+  for (const [index, owner] of owners.entries()) await owner.register(`${index}`)
+  const observer = world.spawn()
+  const seen = observer.observe()
+  let asked = 0
+  let looks = 0
+  world.before = (operation, _path, by) => {
+    if (by !== observer) return
+    if (operation === 'create') asked++
+    if (operation === 'list') looks++
+  }
+  await world.advance(60_000)
+  assert.is(asked, 0)
+  breakDisk(world, 'ENOSPC')
+  looks = 0
+  await world.advance(60_000)
+  assert.is(seen.view.size, 20)
+  assert.ok(asked > 0 && asked <= looks, `${asked} of ${looks}`)
+})
+
+test('a directory with room for little is full for those whose records are larger', async () => {
+  const world = new World()
+  const owner = world.spawn()
+  await Promise.all(Array.from({ length: 100 }, (_, index) => owner.register(`${index}`)))
+  const observer = world.spawn()
+  const seen = observer.observe()
+  await world.advance(5_000)
+  world.freeBytes = 10_000
+  await world.advance(60_000)
+  assert.is(seen.view.size, 100)
+})
+
+test('a lease is released although the disk is read-only, and others find out by the silence once it is not', async () => {
   const world = new World()
   const owner = world.spawn()
   const lease = await owner.register('a')
@@ -80,6 +220,9 @@ test('a lease is released although the disk is read-only, and others find out by
   await world.advance(3_000)
   breakDisk(world, 'EROFS')
   await lease.release()
+  await world.advance(20_000)
+  assert.ok(seen.has('a'), 'nothing tells it from one that cannot write')
+  world.faults.clear()
   await world.until('it is given up', 9_000, () => !seen.has('a'))
   await owner.discovery.close()
 })

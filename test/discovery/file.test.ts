@@ -228,6 +228,20 @@ test('the default directory is of this user, in the runtime directory only if th
   }
 })
 
+test('the user is who this process is when that is asked', () => {
+  const { getuid } = process
+  const { XDG_RUNTIME_DIR } = process.env
+  try {
+    delete process.env.XDG_RUNTIME_DIR
+    process.getuid = () => 12_345
+    assert.is(nodeFs.uid, 12_345)
+    assert.is(nodeFs.defaultRoot, join(tmpdir(), 'sluice-12345'))
+  } finally {
+    if (getuid !== undefined) process.getuid = getuid
+    if (XDG_RUNTIME_DIR !== undefined) process.env.XDG_RUNTIME_DIR = XDG_RUNTIME_DIR
+  }
+})
+
 const refused: readonly [Record<string, unknown>, RegExp][] = [
   [{ dir: '' }, /file option dir is ; it must be the path of a directory/],
   [{ dir: 7 }, /file option dir is 7/],

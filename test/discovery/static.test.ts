@@ -36,7 +36,6 @@ discoveryCompliance({
       const plane = networkPlane(
         tcp({ path: address.slice('unix:'.length) }),
         staticDiscovery({ addresses }),
-        false,
       )({
         ...host,
         // That an address is silent is said once, and is nothing against the law.

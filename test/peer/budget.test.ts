@@ -1,7 +1,7 @@
 // The budgets of "Connection" in docs/protocol.md: frames that are each allowed and together are an attack end the
 // connection that sent them, with resource_exhausted, and no other. The clock stands still, so every count is exact.
 import { assert, suite } from '../support/suite.ts'
-import { type Callee, callee, caller, failure } from './kit.ts'
+import { type Callee, callee, caller, failure, type Options } from './kit.ts'
 import { Raw } from './msgpack.ts'
 import { body, errorOf, frameOf, type Peer } from './peer.ts'
 
@@ -22,7 +22,7 @@ const busy = { concurrency: 5_000, mailbox: 5_000 }
 const cancelled = errorOf('cancelled')
 
 /** A flood against a runtime that a healthy peer calls before and after it. */
-function flood(test: (kit: Callee, peer: Peer) => Promise<void>): () => Promise<void> {
+function flood(test: (kit: Callee, peer: Peer) => Promise<void>, options: Options = {}): () => Promise<void> {
   return callee(
     handlers,
     async (kit) => {
@@ -33,7 +33,7 @@ function flood(test: (kit: Callee, peer: Peer) => Promise<void>): () => Promise<
       kit.open(healthy, 'echo', 'alive')
       assert.equal((await healthy.until('items'))[3], body('alive'))
     },
-    { virtual: true, serve: busy },
+    { virtual: true, serve: busy, ...options },
   )
 }
 
@@ -104,11 +104,14 @@ test(
 test(
   'calls above maxStreams count as resets',
   { timeoutMs: 20_000 },
-  flood(async ({ open }, peer) => {
-    for (let count = 0; count < 2_000; count++) open(peer, 'wait')
-    await peer.settled()
-    open(peer, 'wait')
-  }),
+  flood(
+    async ({ open }, peer) => {
+      for (let count = 0; count < 2_000; count++) open(peer, 'wait')
+      await peer.settled()
+      open(peer, 'wait')
+    },
+    { limits: { maxStreams: 1_000 } },
+  ),
 )
 
 for (const [what, frame] of [
@@ -223,8 +226,9 @@ test(
     const peer = await listener.accept()
     await peer.greet({ maxStreams: 1 })
     const [stream] = await peer.expect('open')
-    const { code, retryable } = await failure(client.generate(2))
+    const { code, retryable, message } = await failure(client.generate(2))
     assert.equal([code, retryable], ['resource_exhausted', true])
+    assert.match(message, 'has 1 calls already, as many as option maxStreams of the called runtime allows')
     peer.send('accept', stream, 0, 0)
     peer.send('end', stream, 0, 0)
     const answer = await first
@@ -236,6 +240,40 @@ test(
     peer.send('end', 3, 0, 0)
     assert.equal([await answer.toArray(), await (await next).toArray()], [[], []])
   }),
+)
+
+test(
+  'as many small requests as there may be calls are no weight that is refused',
+  { timeoutMs: 60_000 },
+  callee(
+    handlers,
+    async ({ dial, open }) => {
+      const peer = await dial()
+      const text = 'x'.repeat(1_000)
+      const streams = Array.from({ length: 5_000 }, () => open(peer, 'wait', text))
+      for (const stream of streams) assert.is((await peer.expect('accept'))[0], stream)
+    },
+    { virtual: true, serve: busy },
+  ),
+)
+
+test(
+  'as many calls as there may be at once are stopped and killed at once',
+  { timeoutMs: 60_000 },
+  callee(
+    handlers,
+    async ({ dial, open }) => {
+      const peer = await dial()
+      // More than a connection could save up that has 1,000 calls: a stop and a kill of each, and a grant.
+      const streams = Array.from({ length: 5_000 }, () => open(peer, 'chatty'))
+      for (const _ of streams) await peer.until('items')
+      for (const stream of streams) peer.send('credit', [stream, 1, 1])
+      for (const stream of streams) peer.send('stop', stream, cancelled)
+      for (const stream of streams) peer.send('kill', stream, cancelled)
+      for (const _ of streams) await peer.until('closed')
+    },
+    { virtual: true, serve: busy },
+  ),
 )
 
 test(

@@ -1,7 +1,7 @@
 // What a test of the live connection begins with: a runtime over real sockets on one side, the scripted peer on the other.
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Client, DistributedRuntime, type ServeOptions } from 'sluice'
+import { type Client, type CreateOptions, DistributedRuntime, type ServeOptions } from 'sluice'
 import { tcp } from 'sluice/tcp'
 import { untilQuiet, VirtualEnv } from 'sluice/testing'
 import { MemoryDiscovery } from '../../src/discovery/memory/index.ts'
@@ -13,6 +13,7 @@ export interface Options {
   /** Over a Unix socket. */
   readonly unix?: boolean
   readonly serve?: ServeOptions
+  readonly limits?: Pick<CreateOptions, 'maxStreams' | 'maxItemBytes'>
 }
 
 interface Kit {
@@ -83,6 +84,7 @@ async function withRuntime(options: Options, work: (kit: Kit) => Promise<void>):
     logger: { warn: (line) => lines.push(line) },
     transport: tcp(path === undefined ? {} : { path }),
     discovery: { name: 'test', open: () => new MemoryDiscovery(registry) },
+    ...options.limits,
     ...(env !== undefined && { env }),
   })
   const advance = async (ms: number) => {

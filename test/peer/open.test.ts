@@ -344,7 +344,8 @@ test(
         open(peer, 'echo')
         const [stream, error] = await peer.expect('reject')
         assert.is(stream, 2 * maxStreams + 1)
-        assert.equal([error[0], error[2]], ['resource_exhausted', true])
+        assert.equal([maxStreams, error[0], error[2]], [1000, 'resource_exhausted', true])
+        assert.match(error[1], 'has 1000 calls already, as many as option maxStreams of the called runtime allows')
         gate.resolve()
         for (let count = 0; count < maxStreams; count++) {
           for (;;) {
@@ -356,7 +357,7 @@ test(
         const last = open(peer, 'echo', 'room again')
         assert.is((await peer.until('end'))[0], last)
       },
-      { serve: { concurrency: 2000, mailbox: 2000 } },
+      { serve: { concurrency: 2000, mailbox: 2000 }, limits: { maxStreams: 1000 } },
     )
   })(),
 )

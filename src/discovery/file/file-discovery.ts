@@ -58,7 +58,7 @@ export class FileDiscovery implements Discovery {
     const onOpen = (mark: string) => this.#follow(mark)
     this.#owner = new OwnRecord(this.#parts, onOpen)
     this.#view = new View(this.#owner.name, complaints)
-    this.#observer = new Observer(this.#parts, this.#view, this.#owner.name, onOpen)
+    this.#observer = new Observer(this.#parts, this.#view, this.#owner.name, onOpen, () => this.#owner.failure)
     this.#hints = new Hints(this.#parts, (names) => this.#look(names))
   }
 

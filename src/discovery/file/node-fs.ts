@@ -7,7 +7,6 @@ import { hostname, tmpdir } from 'node:os'
 import { resolve } from 'node:path'
 import { codeOf, type Entry, type FileSystem, type ProcessMark } from './fs.ts'
 
-const uid = process.getuid?.()
 /** Read when it is first needed: importing this touches no file. */
 let self: ProcessMark | undefined
 
@@ -16,7 +15,10 @@ export const nodeFs: FileSystem = {
     self ??= ownMark()
     return self
   },
-  uid,
+  // Not read at import: a daemon that begins as root becomes another user later.
+  get uid() {
+    return process.getuid?.()
+  },
   get defaultRoot() {
     return defaultRoot(process.env.XDG_RUNTIME_DIR)
   },
@@ -80,6 +82,7 @@ function entryOf(stats: BigIntStats): Entry {
 
 /** The user's runtime directory if it is really this user's (`su` leaves the other's in place), else one under /tmp. */
 function defaultRoot(runtimeDir: string | undefined): string {
+  const uid = process.getuid?.()
   if (runtimeDir !== undefined && runtimeDir !== '') {
     try {
       const stats = statSync(runtimeDir)

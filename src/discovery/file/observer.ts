@@ -1,7 +1,7 @@
 /**
  * The observer's side: reads the directory every `rescanMs`, which is the truth, and single files when a hint names them.
  * A record is believed while its heartbeats go on; where its process can be looked at, only while that exists. When the
- * directory cannot be read, what was known last is kept.
+ * directory cannot be read, or not be written by those whose processes are there, what was known last is kept.
  */
 import type { Timer } from '../../core/env.ts'
 import type { Instance } from '../discovery.ts'
@@ -15,6 +15,7 @@ import { mostSilence, Sighting } from './sighting.ts'
 import { Strays } from './strays.ts'
 import { Turns } from './turns.ts'
 import type { View } from './view.ts'
+import { Writability } from './writability.ts'
 
 /** Records that are read; more are left alone. */
 const MAX_RECORDS = 10_000
@@ -38,6 +39,7 @@ export class Observer {
   readonly #onOpen: (mark: string) => void
   readonly #sightings = new Map<string, Sighting>()
   readonly #strays: Strays
+  readonly #writability: Writability
   readonly #turns: Turns = new Turns(() => this.#turn())
   #wanted: Set<string> | 'all' = new Set()
   #mark = ''
@@ -47,9 +49,17 @@ export class Observer {
   #listings = 0
   #timer: Timer | undefined
 
-  constructor(parts: Parts, view: View, own: string, onOpen: (mark: string) => void) {
+  /** @param ownFailure see `Writability` */
+  constructor(
+    parts: Parts,
+    view: View,
+    own: string,
+    onOpen: (mark: string) => void,
+    ownFailure: () => string | undefined,
+  ) {
     this.#parts = parts
     this.#strays = new Strays(parts)
+    this.#writability = new Writability(parts, ownFailure)
     this.#view = view
     this.#own = own
     this.#onOpen = onOpen
@@ -138,6 +148,7 @@ export class Observer {
   async #scan(): Promise<void> {
     const { complaints } = this.#parts
     this.#blind = false
+    this.#writability.renew()
     let listed: { readonly records: Set<string>; readonly strays: Set<string> }
     try {
       this.#mark = await this.#parts.directory.open()
@@ -189,7 +200,7 @@ export class Observer {
       const sighting = this.#sightings.get(name) ?? new Sighting(began)
       this.#sightings.set(name, sighting)
       const heard = entry.mark === sighting.mark ? 'nothing' : await this.#read(name, entry, sighting)
-      if (heard === 'nothing') this.#silent(sighting, began)
+      if (heard === 'nothing') await this.#silent(sighting, began)
       sighting.directory = this.#mark
       this.#judge(name, sighting, heard)
       if (rescan) await this.#perhapsCollect(name, sighting)
@@ -204,7 +215,7 @@ export class Observer {
       const isMissing = code === 'ENOENT'
       if (!isMissing) complaints.skip(name, `it cannot be read (${code})`)
       else if (await this.#wasTakenBack(sighting)) return this.#drop(name)
-      this.#silent(sighting, began)
+      await this.#silent(sighting, began)
       this.#judge(name, sighting, 'nothing')
       if (isMissing && !sighting.isLive) this.#drop(name)
     }
@@ -215,12 +226,21 @@ export class Observer {
     const record = await readRecord(this.#parts, name, entry)
     const before = sighting.record?.epoch
     if (!sighting.heard(record, entry.mark, this.#parts.env.now())) return 'nothing'
+    sighting.bytes = entry.size
     return before === undefined || before === record?.epoch ? 'heartbeat' : 'announcement'
   }
 
-  #silent(sighting: Sighting, began: number): void {
+  /** Never rejects. */
+  async #silent(sighting: Sighting, began: number): Promise<void> {
     const { env, rescanMs } = this.#parts
-    sighting.silent(began, env.now(), mostSilence(rescanMs))
+    const mostMs = mostSilence(rescanMs)
+    sighting.silent(began, env.now(), mostMs)
+    const { record, isShown } = sighting
+    // Who was given up while it could have written is not believed again because nobody can now.
+    if (record === undefined || !isShown || !sighting.isDoubtful(mostMs) || this.#process(record) !== 'there') return
+    let bytes = 0
+    for (const each of this.#sightings.values()) bytes = Math.max(bytes, each.bytes)
+    if (!(await this.#writability.isFree(bytes))) sighting.excuse(mostMs)
   }
 
   /** Believes the record or not. */

@@ -67,6 +67,11 @@ export class OwnRecord {
     return this.#claims.size > 0
   }
 
+  /** The code with which the last try to write the record failed, if there is one to write. */
+  get failure(): string | undefined {
+    return this.isActive ? this.#failure : undefined
+  }
+
   /**
    * Resolves when the record was written, or could not be for now.
    * @throws SluiceError if there is no room for it, or the directory is refused.

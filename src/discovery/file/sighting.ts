@@ -25,6 +25,8 @@ export class Sighting {
   processGone = false
   /** The process that wrote the record is known to exist. */
   processThere = false
+  /** What the file took up when it was last heard of. */
+  bytes = 0
   #silentMs = 0
   #lookedAt: number
 
@@ -51,6 +53,22 @@ export class Sighting {
   silent(began: number, now: number, mostMs: number): void {
     this.#silentMs += Math.min(mostMs, Math.max(0, began - this.#lookedAt))
     this.#lookedAt = now
+  }
+
+  /** So long silent that it is time to see whether the owner can be heard at all; `mostMs` as for `silent`. */
+  isDoubtful(mostMs: number): boolean {
+    return this.#silentMs > this.#trustedMs(mostMs)
+  }
+
+  /** The owner could not have been heard: the rest of its time begins anew, which is more than a heartbeat. */
+  excuse(mostMs: number): void {
+    this.#silentMs = Math.min(this.#silentMs, this.#trustedMs(mostMs))
+  }
+
+  /** Half the time, or less if the next look might use up the other half at once. */
+  #trustedMs(mostMs: number): number {
+    const ttlMs = this.record?.ttlMs ?? 0
+    return Math.max(0, Math.min(ttlMs / 2, ttlMs - mostMs))
   }
 
   get isLive(): boolean {

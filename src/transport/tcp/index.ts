@@ -2,7 +2,7 @@
  * TCP and Unix sockets. Listens on the loopback interface, at a port of the system's choice, unless told otherwise; any
  * other interface is refused until TLS and tokens exist. Every socket has its error listener in the tick it is made.
  */
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, isIP, type Server } from 'node:net'
 import type { Env } from '../../core/env.ts'
 import { describe, SluiceError } from '../../core/error.ts'
 import { integer, type OptionTable, readOptions } from '../../core/options.ts'
@@ -10,22 +10,26 @@ import type { Signal } from '../../core/signal.ts'
 import { ByteConnection } from '../byte-connection.ts'
 import type { Connection, Listener, Transport } from '../transport.ts'
 import { SocketPipe } from './socket-pipe.ts'
+import { removeStale } from './stale-socket.ts'
 
 export interface TcpOptions {
   /** The interface to listen on. @default '127.0.0.1' */
   readonly host?: string
   /** The port to listen on; 0 lets the system choose. @default 0 */
   readonly port?: number
-  /** Listens on a Unix socket at this path instead. */
+  /** Listens on a Unix socket at this path instead. What a killed process has left there is removed. */
   readonly path?: string
 }
 
-const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
+/** What merely looks like an address would go to the DNS. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (host.startsWith('127.') && isIP(host) === 4)
+}
 
 export const TCP_OPTIONS: OptionTable<TcpOptions> = {
   host: {
     expects: 'a loopback address (127.0.0.0/8, ::1 or localhost); others are refused until TLS and tokens exist',
-    accepts: (value) => typeof value === 'string' && LOOPBACK.test(value),
+    accepts: (value) => typeof value === 'string' && isLoopback(value),
     default: '127.0.0.1',
     doc: 'The interface to listen on.',
   },
@@ -33,7 +37,8 @@ export const TCP_OPTIONS: OptionTable<TcpOptions> = {
   path: {
     expects: 'an absolute path of at most 100 bytes',
     accepts: (value) => typeof value === 'string' && value.startsWith('/') && Buffer.byteLength(value) <= 100,
-    doc: 'Listens on a Unix socket at this path instead.',
+    doc: 'Listens on a Unix socket at this path instead. What a killed process has left there is removed.',
+    atBound: 'a path at which somebody listens, or which is no socket, is refused with `unavailable`',
   },
 }
 
@@ -87,7 +92,7 @@ export class TcpTransport implements Transport {
       const remote = path === undefined ? `tcp://${socket.remoteAddress}:${socket.remotePort}` : `unix:${path}`
       onConnection(new ByteConnection(new SocketPipe(socket, remote), env))
     })
-    await bound(server, path === undefined ? { host, port } : { path })
+    await (path === undefined ? bound(server, { host, port }) : boundAt(server, path))
     return {
       address: path === undefined ? formatAddress(server) : `unix:${path}`,
       // Nobody is waited for: whoever is connected stays, and the connections end by themselves.
@@ -95,6 +100,23 @@ export class TcpTransport implements Transport {
         server.close()
       },
     }
+  }
+}
+
+/** Where a killed process has left its socket, that is removed, once. */
+async function boundAt(server: Server, path: string): Promise<void> {
+  try {
+    return await bound(server, { path })
+  } catch (thrown) {
+    const { cause } = thrown as SluiceError
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw thrown
+    const found = await removeStale(path)
+    const refuse = (why: string) =>
+      new SluiceError('unavailable', `cannot listen on ${describe(path)}: ${why}`, { cause })
+    if (found === 'listener') throw refuse('another process listens there')
+    if (found === 'no socket') throw refuse('there is a file that is no socket')
+    if (found === 'unknown') throw thrown
+    await bound(server, { path })
   }
 }
 
@@ -127,7 +149,7 @@ function targetOf(address: string): { path: string } | { host: string; port: num
   if (address.startsWith('unix:/')) return { path: address.slice('unix:'.length) }
   const [, bracketed, plain, port] = /^tcp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address) ?? []
   const host = bracketed ?? plain
-  if (host === undefined || !LOOPBACK.test(host)) {
+  if (host === undefined || !isLoopback(host)) {
     throw new SluiceError('invalid_argument', `${describe(address)} is no address that can be dialled`)
   }
   return { host, port: Number(port), noDelay: true }
