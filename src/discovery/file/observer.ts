@@ -237,7 +237,13 @@ export class Observer {
     sighting.silent(began, env.now(), mostMs)
     const { record, isShown } = sighting
     // Who was given up while it could have written is not believed again because nobody can now.
-    if (record === undefined || !isShown || !sighting.isDoubtful(mostMs) || this.#process(record) !== 'there') return
+    if (
+      record === undefined ||
+      !isShown ||
+      !sighting.isDoubtful(mostMs) ||
+      processState(this.#parts.fs, record.process) !== 'there'
+    )
+      return
     let bytes = 0
     for (const each of this.#sightings.values()) bytes = Math.max(bytes, each.bytes)
     if (!(await this.#writability.isFree(bytes))) sighting.excuse(mostMs)
