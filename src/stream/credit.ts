@@ -13,7 +13,9 @@ export interface Credit {
 const MAX_CREDIT = 2 ** 31 - 1
 export const MIN_WINDOW: Credit = { items: 32, bytes: 256 * 1024 }
 export const MAX_WINDOW: Credit = { items: 4096, bytes: 4 * 1024 * 1024 }
-/** What all windows of a connection may be together. */
+/** What a window begins with, in bytes, when those of its connection are all they may be: items still come, one by one. */
+export const SMALL_WINDOW_BYTES = 4096
+/** What all windows of a connection may be together, not counting small ones. */
 export const MAX_CONNECTION_WINDOW_BYTES: number = 64 * 1024 * 1024
 
 /** What a sender holds. */
@@ -79,7 +81,7 @@ export class ReceiveWindow {
     this.#connection = connection
     this.#fixed = prefetch !== undefined
     this.#items = prefetch ?? MIN_WINDOW.items
-    this.#bytes = MIN_WINDOW.bytes
+    this.#bytes = connection.mayGrow(MIN_WINDOW.bytes) ? MIN_WINDOW.bytes : SMALL_WINDOW_BYTES
     connection.change(this.#bytes)
   }
 
@@ -127,7 +129,7 @@ export class ReceiveWindow {
 
   #shrink(): void {
     if (!this.#fixed) this.#items = Math.max(this.#items >> 1, MIN_WINDOW.items)
-    this.#resizeBytes(Math.max(this.#bytes >> 1, MIN_WINDOW.bytes))
+    if (this.#bytes > MIN_WINDOW.bytes) this.#resizeBytes(Math.max(this.#bytes >> 1, MIN_WINDOW.bytes))
   }
 
   #resizeBytes(bytes: number): void {
