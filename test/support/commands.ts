@@ -2,15 +2,16 @@
 
 /**
  * A line of shell that starts every command in the background but the last, and, when that has ended, ends the others
- * politely. Its code is the last command's, or that of another that did not end well. What those in the background print
- * goes to stderr.
+ * politely. Its code is the last command's, or that of another that did not end well. All print to one output, but for
+ * `sluice up`, whose lines go to stderr.
  */
 export function together(commands: readonly string[]): string {
   const own = commands.map((command) => command.replace(/^((?:[A-Z_]+=\S+ )*)node /, '$1"$0" '))
-  const servers = own.slice(0, -1).map((command, index) => `${command} >&2 & p${index}=$!`)
+  const isUp = (command: string) => command.includes('src/cli/main.ts')
+  const servers = own.slice(0, -1).map((command, index) => `${command} ${isUp(command) ? '>&2 ' : ''}& p${index}=$!`)
   const ends = commands.slice(0, -1).map((command, index) => {
     // The command line tells those who stopped it that it was stopped.
-    const well = command.includes('src/cli/main.ts') ? 143 : 0
+    const well = isUp(command) ? 143 : 0
     return `kill -TERM $p${index}; wait $p${index}; ended=$?; [ $ended = ${well} ] || code=$ended`
   })
   return [...servers, own.at(-1), 'code=$?', ...ends, 'exit $code'].join('\n')
