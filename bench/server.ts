@@ -3,6 +3,7 @@
  * message after that with the CPU time it has used, in microseconds.
  */
 import { DistributedRuntime } from 'sluice'
+import { file } from 'sluice/file'
 import { tcp } from 'sluice/tcp'
 import { source } from './cases.ts'
 import { serveRaw } from './raw-tcp.ts'
@@ -11,7 +12,6 @@ const [kind, dir] = process.argv.slice(2)
 if (kind === 'raw') {
   process.send?.(await serveRaw(source))
 } else {
-  const { file } = await import('sluice/file')
   const runtime = await DistributedRuntime.create({ transport: tcp(), discovery: file({ dir: dir ?? '' }) })
   await runtime.endpoint('bench.source.generate').serve(source)
   process.send?.(0)

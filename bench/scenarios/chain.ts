@@ -3,7 +3,7 @@
  */
 import { type Client, Context, SluiceError } from 'sluice'
 import { path } from '../workers/roles.ts'
-import { readyOf, type World, type WorkerProcess, withCaller } from './process.ts'
+import { readyOf, type WorkerProcess, type World, withCaller } from './process.ts'
 
 export interface Left {
   /** From leaving until the last `finally` of the three stages had run. */

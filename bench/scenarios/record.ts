@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DistributedRuntime, SluiceError } from 'sluice'
 import { path } from '../workers/roles.ts'
-import { readyOf, type World, sleep, withCaller } from './process.ts'
+import { readyOf, sleep, type World, withCaller } from './process.ts'
 
 export interface Removal {
   /** From the removal until the worker was in the caller's view again. */

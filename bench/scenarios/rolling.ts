@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Client, SluiceError } from 'sluice'
 import { path } from '../workers/roles.ts'
-import { readyOf, type World, sleep, type WorkerProcess, withCaller } from './process.ts'
+import { readyOf, sleep, type WorkerProcess, type World, withCaller } from './process.ts'
 
 export interface Rolling {
   readonly calls: number

@@ -4,7 +4,7 @@
 import { type DistributedRuntime, SluiceError } from 'sluice'
 import { path } from '../workers/roles.ts'
 import { ProxiedTcp } from './black-hole.ts'
-import { type Ready, readyOf, type World, type WorkerProcess } from './process.ts'
+import { type Ready, readyOf, type WorkerProcess, type World } from './process.ts'
 
 export const FAULTS = ['SIGKILL', 'SIGSTOP', 'black hole'] as const
 export type Fault = (typeof FAULTS)[number]

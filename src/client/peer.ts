@@ -103,10 +103,7 @@ export class Peer {
     this.#timer?.cancel()
     this.#keepers.clear()
     const goodbye = new SluiceError('unavailable', 'the runtime was shut down')
-    for (const session of [...this.#sessions]) {
-      session.goaway(goodbye)
-      session.close()
-    }
+    for (const session of [...this.#sessions]) session.close(goodbye)
   }
 
   async #dial(): Promise<Session> {

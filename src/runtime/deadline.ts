@@ -26,6 +26,11 @@ export class Deadline {
     this.#hurry?.()
   }
 
+  /** As `within`, but only for what is being waited for now. */
+  hurry(timeoutMs: number): void {
+    if (this.#hurry !== undefined) this.within(timeoutMs)
+  }
+
   /** Waits for `promise`, but not beyond the deadline. */
   async wait(promise: Promise<void>): Promise<void> {
     const left = () => Math.max(0, this.#at - this.#env.now())

@@ -104,10 +104,6 @@ export function networkPlane(
     })
     let isHungUp = false
     const goodbye = new SluiceError('unavailable', 'the runtime was shut down')
-    const farewell = (session: Session) => {
-      session.goaway(goodbye)
-      session.close()
-    }
     const accept = (connection: Connection) => {
       let isUp = false
       const { remote: address } = connection
@@ -123,7 +119,7 @@ export function networkPlane(
         },
       })
       accepted.add(session)
-      if (isHungUp) farewell(session)
+      if (isHungUp) session.close(goodbye)
       const up = () => {
         if (session.isClosed) return
         isUp = true
@@ -152,7 +148,7 @@ export function networkPlane(
         isHungUp = true
         discovery.flush()
         const ended = [...accepted].map((session) => {
-          farewell(session)
+          session.close(goodbye)
           return session.ended
         })
         await Promise.all(ended)

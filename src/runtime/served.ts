@@ -54,7 +54,6 @@ export class Served {
   readonly #deadline: Deadline
   /** How long handlers that were killed may take to end. */
   readonly #grace: Deadline
-  #isKilling = false
   #closeReason: SluiceError | undefined
   #failure: SluiceError | undefined
   #finished: Promise<void> | undefined
@@ -174,7 +173,7 @@ export class Served {
   async drain(options?: ShutdownOptions): Promise<void> {
     const { timeoutMs = 0 } = readOptions('drain', SHUTDOWN_OPTIONS, options)
     this.#deadline.within(timeoutMs)
-    if (this.#isKilling) this.#grace.within(timeoutMs)
+    this.#grace.hurry(timeoutMs)
     this.#closing ??= this.#drain()
     return this.#closing
   }
@@ -202,7 +201,6 @@ export class Served {
     if (this.#closeReason === undefined && this.graceful) await this.#deadline.wait(idle)
     this.#actor.cut(this.#closeReason ?? this.cutShort(this.#deadline.timeoutMs))
     // Their `finally`s run before the stage is disposed.
-    this.#isKilling = true
     this.#grace.within(this.graceMs)
     await this.#grace.wait(idle)
     await this.finishClosing()

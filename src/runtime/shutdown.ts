@@ -13,7 +13,6 @@ export class Shutdown {
   readonly #deadline: Deadline
   /** How long handlers that were killed may take to end. */
   readonly #grace: Deadline
-  #isKilling = false
   #error: SluiceError | undefined
   #resolve!: (end: { readonly error?: SluiceError }) => void
 
@@ -33,7 +32,7 @@ export class Shutdown {
   begin(timeoutMs: number): Promise<void> {
     this.#deadline.within(timeoutMs)
     // Asked again when all that is waited for are handlers that were killed: they have no longer than that either.
-    if (this.#isKilling) this.#grace.within(timeoutMs)
+    this.#grace.hurry(timeoutMs)
     this.#running ??= this.#run()
     return this.#running
   }
@@ -48,7 +47,6 @@ export class Shutdown {
     for (const each of served) if (!each.graceful) each.actor.cut(each.cutShort(0))
     await this.#deadline.wait(drained)
     for (const each of served) each.actor.cut(each.cutShort(this.#deadline.timeoutMs))
-    this.#isKilling = true
     this.#grace.within(Math.max(0, ...[...served].map((each) => each.graceMs)))
     await this.#grace.wait(drained)
     await Promise.all([...served].map((each) => each.finishClosing()))

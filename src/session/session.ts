@@ -2,8 +2,8 @@
  * A session: many calls on one connection, in the words of docs/protocol.md. Calls go from dialler to listener; items,
  * ends and credit come and go on the same connection. It knows frames and calls, and neither sockets nor actors.
  *
- *     hello ──both known──► open ──goaway──► draining ──last call ended──► closed
- *        └──────── wrong hello, 2 s, the connection ends ──────────────────┘
+ *     hello ──both known──► open ──close, the connection ends──► closed
+ *        └──────── wrong hello, 2 s, the connection ends ────────┘
  */
 import type { Call, Dispatch, Source } from '../core/call.ts'
 import { Context } from '../core/context.ts'
@@ -80,7 +80,7 @@ export class Session implements OutboundHost, InboundHost {
   readonly #waiting = new Set<InboundCall>()
   readonly #helloTimer: Timer
   #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
-  #state: 'hello' | 'open' | 'draining' | 'closed' = 'hello'
+  #state: 'hello' | 'open' | 'closed' = 'hello'
   readonly #own: Limits
   #peer: Limits = DEFAULT_LIMITS
   #nextStream = 1
@@ -210,20 +210,16 @@ export class Session implements OutboundHost, InboundHost {
     this.#tell({ kind: 'instances', added, removed, synced: true })
   }
 
-  /** Takes no more calls from the peer; those accepted go on. */
-  goaway(error: SluiceError): void {
-    // A dialler that has not said hello yet may have heard it, and may call before its own hello is here.
-    if (this.#state === 'open') this.#state = 'draining'
-    else if (this.#state !== 'hello' || this.role === 'dialler') return
-    this.#send({ kind: 'goaway', lastStream: Math.max(0, this.#lastStream), error })
-  }
-
-  /** Ends the session after what has been sent; open calls are lost. */
-  close(error?: SluiceError): void {
+  /** Ends the session after what has been sent, and after a goaway if there is a reason to give; open calls are lost. */
+  close(why?: SluiceError): void {
     if (this.#state === 'closed') return
-    if (error !== undefined) this.#send({ kind: 'bye', error })
+    // A dialler may not say it before the hellos. A listener has to: who has its hello may be calling already.
+    const mayTell = this.#state === 'open' || this.role === 'listener'
+    if (why !== undefined && mayTell) {
+      this.#send({ kind: 'goaway', lastStream: Math.max(0, this.#lastStream), error: why })
+    }
     this.#connection.close()
-    this.#closed(error)
+    this.#closed(undefined)
   }
 
   // ---- OutboundHost ----------------------------------------------------------------------------------------------
@@ -461,7 +457,7 @@ export class Session implements OutboundHost, InboundHost {
 
   #granted(grants: readonly number[]): void {
     for (let at = 0; at + 2 < grants.length; at += 3) {
-      const [stream = 0, items = 0, bytes = 0] = grants.slice(at, at + 3)
+      const [stream, items, bytes] = [grants[at] as number, grants[at + 1] as number, grants[at + 2] as number]
       const call = this.#inboundOf(stream)
       this.#chatter.spend('credit')
       if (call?.grant({ items, bytes }) === false) {

@@ -150,8 +150,9 @@ class Copier {
       return copy
     }
     if (prototype === Set.prototype) {
-      this.#checkKeys([...(value as Set<unknown>)])
-      return new Set([...(value as Set<unknown>)].map((each) => this.#within(VALUES, each)))
+      const values = [...(value as Set<unknown>)]
+      this.#checkKeys(values)
+      return new Set(values.map((each) => this.#within(VALUES, each)))
     }
     if (value instanceof Error) return this.#error(value)
     // Subclasses too: what arrives would be another type.
