@@ -3,7 +3,8 @@
  * blocks has run.
  */
 import { leaveChain } from './scenarios/chain.ts'
-import { progress, quantile, verdict } from './verdict.ts'
+import { quantile } from './statistics.ts'
+import { progress, verdict } from './verdict.ts'
 import { withFleet } from './workers/fleet.ts'
 
 const SAMPLES = 400

@@ -7,7 +7,8 @@ import { removeRecord } from './scenarios/record.ts'
 import { restartAll } from './scenarios/rolling.ts'
 import { slowConsumer } from './scenarios/slow-consumer.ts'
 import { FAULTS, type Fault, STATES, type State, strike } from './scenarios/states.ts'
-import { progress, quantile, verdict } from './verdict.ts'
+import { quantile } from './statistics.ts'
+import { progress, verdict } from './verdict.ts'
 import { withFleet } from './workers/fleet.ts'
 
 const STREAMS = 1_000

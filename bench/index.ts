@@ -1,155 +1,145 @@
 /**
- * `npm run bench [-- filter] [--json]`: every case in a process of its own; all take turns, round by round and a fraction
- * of a second each, so that the machine's drift hits all alike. Prints medians and the ratio to the limit case of the same
- * round: absolute figures of two runs cannot be compared. `-- hop`, `-- faults` and `-- cancel` judge against bounds,
- * and end with exit code 1 if one is missed.
+ * `npm run bench`: sluice against the limits, and, if asked, against its peers. Prints figures of this machine at this time
+ * and ratios within rounds; only the ratios mean anything elsewhere.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { CASES, type Sample } from './cases.ts'
+import { guard } from './guard.ts'
+import { peers, preparePeers } from './peers.ts'
+import { isOwn, judge, table, verdictLine } from './print.ts'
+import { Results } from './results.ts'
+import { run } from './run.ts'
+import { TARGETS } from './targets.ts'
+import { WORKLOADS } from './workloads/index.ts'
+import type { Workload } from './workloads/workload.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean' },
-    rounds: { type: 'string', default: '25' },
-    ms: { type: 'string', default: '150' },
-  },
-})
+const HELP = `npm run bench [-- what…] [options]
 
-/** Scenarios in files of their own: they judge times against bounds, and compare nothing. */
+  npm run bench                    every workload, sluice against the limits; under five minutes
+  npm run bench -- W3 W7           these workloads; W4 is all of W4-1, W4-64 and W4-512
+  npm run bench -- peers           every workload, with the peers beside it (installs bench/peers)
+  npm run bench -- peers W3        one workload with the peers
+  npm run bench -- guard           a short one that fails if a ratio is a quarter below its target, twice in a row
+  npm run bench -- codec           encoding and decoding alone
+  npm run bench -- faults          killed, frozen and unreachable processes, timed against docs/promises.md
+  npm run bench -- cancel          leaving a call through three processes
+
+  --systems a,b    only these systems, and the limit
+  --rounds n       instead of those of each workload
+  --ms n           how long a round of one system takes
+  --json           every sample, on stdout
+  --help           this
+
+Exit code 1 if a target is missed. Samples are kept in bench/results/raw.
+`
+
+/** Programs of their own: they judge times against bounds, and compare no systems. */
 const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   faults: async () => (await import('./faults.ts')).faults(),
   cancel: async () => (await import('./cancel.ts')).cancel(),
 }
-const scenario = positionals.length === 1 ? SCENARIOS[positionals[0] ?? ''] : undefined
-if (scenario !== undefined) {
-  await scenario()
+
+/** Of the best peer's unary calls and the limit's, 64 in flight, where no peers are run: as measured for docs/performance.md. */
+const BEST_PEER_OF_LIMIT = 0.44
+
+const { values, positionals } = readArgs()
+if (values.help) {
+  process.stdout.write(HELP)
   process.exit()
 }
+const scenario = positionals.length === 1 ? SCENARIOS[positionals[0] ?? ''] : undefined
+if (scenario !== undefined) await scenario()
+else if (positionals[0] === 'guard') await guard()
+else await compare()
+process.exit()
 
-/** The process of one case, which works when it is told to. */
-class CaseProcess {
-  readonly name: string
-  readonly #child: ChildProcess
-  readonly #gone: Promise<never>
-
-  constructor(name: string) {
-    this.name = name
-    this.#child = fork(runCase, [name])
-    this.#gone = once(this.#child, 'exit').then(([code]) => {
-      throw new Error(`the process of ${name} ended with exit code ${code}`)
+function readArgs() {
+  const number = (text: string | undefined, name: string) => {
+    if (text !== undefined && !(Number(text) > 0)) usage(`--${name} ${text} must be a number above 0`)
+  }
+  try {
+    const read = parseArgs({
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        json: { type: 'boolean' },
+        systems: { type: 'string' },
+        rounds: { type: 'string' },
+        ms: { type: 'string' },
+      },
     })
-    this.#gone.catch(() => {})
-  }
-
-  async heard(): Promise<unknown> {
-    const [message] = await Promise.race([once(this.#child, 'message'), this.#gone])
-    return message
-  }
-
-  async sample(wantedMs: number): Promise<Sample> {
-    const sample = this.heard()
-    this.#child.send(wantedMs)
-    return (await sample) as Sample
-  }
-
-  end(): void {
-    if (this.#child.connected) this.#child.disconnect()
+    number(read.values.rounds, 'rounds')
+    number(read.values.ms, 'ms')
+    return read
+  } catch (thrown) {
+    return usage((thrown as Error).message)
   }
 }
 
-const runCase = fileURLToPath(new URL('./run-case.js', import.meta.url))
-
-/** `npm run bench -- hop`, `-- tcp`: the least ratios to the limit case; missing one of them is exit code 1. */
-const BOUNDS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  hop: { 'sluice-1': 1 / 1.8, 'sluice-3': 1 / 1.8, 'sluice-generator-1': 0.25, 'sluice-generator-64': 0.25 },
-  tcp: { 'sluice-tcp': 0.6 },
-}
-const [asked = ''] = positionals
-const bounds = positionals.length === 1 ? BOUNDS[asked] : undefined
-const filters = bounds === undefined ? positionals : Object.keys(bounds).flatMap((name) => [limitOf(name), name])
-const wanted = Object.entries(CASES).filter(
-  ([name, { workload }]) =>
-    filters.length === 0 || filters.some((filter) => name === filter || workload.startsWith(filter)),
-)
-if (wanted.length === 0) {
-  process.stderr.write(`bench: nothing matches ${positionals.join(' ')}; there are ${Object.keys(CASES).join(', ')}\n`)
+function usage(message: string): never {
+  process.stderr.write(`bench: ${message}; npm run bench -- --help says what there is\n`)
   process.exit(2)
 }
 
-const samples = new Map<string, Sample[]>()
-for (const workload of new Set(wanted.map(([, each]) => each.workload))) await measure(workload)
-if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+async function compare(): Promise<void> {
+  const withPeers = positionals.includes('peers')
+  const filters = positionals.filter((each) => each !== 'peers')
+  const unknown = filters.find((filter) => !WORKLOADS.some(({ id }) => matches(id, filter)))
+  if (unknown !== undefined) usage(`no workload ${unknown}; there are ${WORKLOADS.map(({ id }) => id).join(', ')}`)
+  const workloads = WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
+  if (withPeers) preparePeers()
+  const others = withPeers ? Object.keys(await peers()) : []
 
-if (values.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(samples), null, 2)}\n`)
-else for (const workload of new Set(wanted.map(([, each]) => each.workload))) print(workload)
-if (bounds !== undefined) judge(bounds)
+  const results = new Results()
+  for (const workload of workloads) {
+    await measure(workload, others, await bestRate(workload, others, results), results)
+    if (!values.json) process.stdout.write(`${table(workload, results)}\n\n`)
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(results.samples, null, 2)}\n`)
+  else verdicts(workloads, results)
+  process.stderr.write(`samples: ${relative(process.cwd(), results.save())}\n`)
+}
 
-async function measure(workload: string): Promise<void> {
-  const names = wanted.filter(([, each]) => each.workload === workload).map(([name]) => name)
-  const cases: CaseProcess[] = []
-  try {
-    for (const name of names) {
-      const started = new CaseProcess(name)
-      cases.push(started)
-      await started.heard()
-      samples.set(name, [])
+async function measure(workload: Workload, others: readonly string[], rate: number, results: Results): Promise<void> {
+  const all = [workload.limit, ...workload.systems, ...others]
+  const wanted = values.systems?.split(',')
+  const systems = all.filter((each) => wanted === undefined || wanted.includes(each) || each === workload.limit)
+  const ms = Number(values.ms ?? workload.ms)
+  const rounds = Number(values.rounds ?? workload.rounds)
+  const onFailed = (system: string, error: Error) => {
+    if (isOwn(system)) throw error
+    process.stderr.write(`\n${workload.id}: ${system} is left out: ${error.message}\n`)
+  }
+  await run(workload, { systems, rounds, ms, bestRate: rate, onFailed }, results)
+}
+
+/** Measured first where it is needed and was not yet. */
+async function bestRate(workload: Workload, others: readonly string[], results: Results): Promise<number> {
+  if (!workload.id.startsWith('W11')) return 0
+  const unary = WORKLOADS.find(({ id }) => id === 'W4-64') as Workload
+  if (results.systems(unary.id).length === 0) await measure(unary, others, 0, results)
+  const rates = results
+    .systems(unary.id)
+    .filter((system) => !isOwn(system))
+    .map((system) => results.figure(unary.id, system, 'callsPerSecond'))
+  if (rates.length > 0) return Math.max(...rates)
+  return results.figure(unary.id, 'limit', 'callsPerSecond') * BEST_PEER_OF_LIMIT
+}
+
+function verdicts(workloads: readonly Workload[], results: Results): void {
+  let missed = 0
+  for (const workload of workloads) {
+    for (const target of TARGETS) {
+      const judged = target.workload === workload.id ? judge(target, workload, results) : undefined
+      if (judged === undefined) continue
+      if (!judged.isMet) missed++
+      process.stdout.write(`${verdictLine(judged, workload)}\n`)
     }
-    const rounds = Number(values.rounds)
-    for (let round = 1; round <= rounds; round++) {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${workload}: round ${round} of ${rounds}`)
-      for (const each of cases) samples.get(each.name)?.push(await each.sample(Number(values.ms)))
-    }
-  } finally {
-    for (const each of cases) each.end()
   }
+  process.stdout.write(missed === 0 ? 'every target is met\n' : `${missed} missed\n`)
+  if (missed > 0) process.exitCode = 1
 }
 
-function judge(least: Readonly<Record<string, number>>): void {
-  process.stdout.write('\n')
-  for (const [name, bound] of Object.entries(least)) {
-    const ratio = median(ratiosOf(name, limitOf(name)))
-    const isMet = ratio >= bound
-    if (!isMet) process.exitCode = 1
-    process.stdout.write(
-      `  ${isMet ? 'met   ' : 'MISSED'} ${name}: ${ratio.toFixed(2)} × limit, at least ${bound.toFixed(2)}\n`,
-    )
-  }
-}
-
-/** The case that a case's ratios are formed against. */
-function limitOf(name: string): string {
-  const workload = CASES[name]?.workload
-  return Object.keys(CASES).find((each) => CASES[each]?.isLimit && CASES[each].workload === workload) ?? name
-}
-
-function ratiosOf(name: string, limit: string): number[] {
-  const own = samples.get(name) ?? []
-  return own.map(({ perSecond }, round) => perSecond / (samples.get(limit)?.[round]?.perSecond ?? perSecond))
-}
-
-function print(workload: string): void {
-  const cases = wanted.filter(([, each]) => each.workload === workload)
-  process.stdout.write(`\n${workload}\n`)
-  for (const [name, { unit }] of cases) {
-    const own = samples.get(name) ?? []
-    const ratios = ratiosOf(name, limitOf(name))
-    const rate = Math.round(median(own.map(({ perSecond }) => perSecond))).toLocaleString('en')
-    const spread = `${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)}`
-    const cpu = median(own.map(({ cpuSecondsPerMillion }) => cpuSecondsPerMillion)).toFixed(2)
-    const rss = Math.round(median(own.map(({ peakRssMiB }) => peakRssMiB)))
-    process.stdout.write(
-      `  ${name.padEnd(22)} ${median(ratios).toFixed(2)} × limit (${spread})  ${rate.padStart(11)} ${unit}/s  ` +
-        `${cpu} CPU s per million  ${rss} MiB\n`,
-    )
-  }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+function matches(id: string, filter: string): boolean {
+  return id === filter || id.startsWith(`${filter}-`)
 }

@@ -1,51 +1,55 @@
 /**
- * One case in its own process, started by `bench/index.ts`. For every message, the milliseconds to work for, it runs the
- * case that long and answers with a sample; in between it does nothing, so that cases take turns on one machine.
+ * One case in its own process: `run-case.js <workload> <system> <rate>`. For every message, the milliseconds to work for, it
+ * works that long and answers with a sample; in between it does nothing, so that cases take turns on one machine.
  */
-import { CASES, type Sample } from './cases.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Server, usageOfAll } from './servers.ts'
+import { loadSystem } from './systems/index.ts'
+import { WORKLOADS } from './workloads/index.ts'
+import type { Sample } from './workloads/workload.ts'
 
-const WARM_UP_MS = 400
-const name = process.argv[2] ?? ''
-const benchCase = CASES[name]
-if (benchCase === undefined) throw new Error(`no case ${name}`)
+const [id, name = '', rate] = process.argv.slice(2)
+const workload = WORKLOADS.find((each) => each.id === id)
+if (workload === undefined) throw new Error(`no workload ${id}`)
 
-const { run, cpuElsewhere = async () => 0 } = await benchCase.setup()
-const timed = async (count: number): Promise<number> => {
-  const begin = performance.now()
-  await run(count)
-  return performance.now() - begin
-}
-
-let count = 1000
-let perUnitMs = 1
-for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) {
-  perUnitMs = (await timed(count)) / count
-  count = Math.max(1000, Math.min(count * 2, Math.ceil(100 / perUnitMs)))
-}
-
-async function measure(wantedMs: number): Promise<Sample> {
-  count = Math.ceil(wantedMs / perUnitMs)
-  const elsewhere = await cpuElsewhere()
-  const before = process.cpuUsage()
-  const elapsedMs = await timed(count)
-  const { user, system } = process.cpuUsage(before)
-  const microseconds = user + system + (await cpuElsewhere()) - elsewhere
-  perUnitMs = elapsedMs / count
-  return {
-    perSecond: (count / elapsedMs) * 1000,
-    cpuSecondsPerMillion: microseconds / count,
-    peakRssMiB: process.resourceUsage().maxRSS / 1024,
-  }
-}
-
-process.on('message', (wantedMs: number) => {
-  measure(wantedMs).then(
-    (sample) => process.send?.(sample),
-    (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    },
-  )
-})
+// Where the processes of a case of sluice find each other, and nobody else.
+const dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+process.env.SLUICE_FILE_DIR = dir
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 process.on('disconnect', () => process.exit(0))
-process.send?.('ready')
+
+const system = await loadSystem(name)
+if (workload.isFor(system)) {
+  const servers: Server[] = []
+  const start = async (upstream?: string) => {
+    const server = await Server.start(name, upstream)
+    servers.push(server)
+    return server
+  }
+  const round = await workload.setup({ system, start, servers, bestRate: Number(rate) })
+  const measure = async (ms: number): Promise<Sample> => {
+    const before = await usageOfAll(servers)
+    const sample = await round(ms)
+    const after = await usageOfAll(servers)
+    const microseconds = after.cpuMicroseconds - before.cpuMicroseconds
+    return {
+      ...sample,
+      cpuSecondsPerMillion: microseconds / (sample.units as number),
+      peakRssMiB: after.peakRssMiB,
+    }
+  }
+  process.on('message', (ms: number) => {
+    measure(ms).then(
+      (sample) => process.send?.(sample),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
+  })
+  process.send?.('ready')
+} else {
+  process.send?.('unable')
+}

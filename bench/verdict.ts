@@ -14,9 +14,3 @@ export function verdict(what: string, measured: number, most: number, unit: stri
 export function progress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`)
 }
-
-/** The value that so large a share of `values` does not exceed; NaN if there are none. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
