@@ -33,8 +33,8 @@ export type {
   Watch,
 } from './discovery/discovery.ts'
 export { defineEndpoint, type EndpointDescriptor, type EndpointSchemas } from './runtime/descriptor.ts'
-export type { EventEmitter, HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
 export type { LogEvent } from './runtime/event-log/events.ts'
+export type { EventEmitter, HandlerFailed, Logger, Orphan, RuntimeEvents } from './runtime/events.ts'
 export type { CreateOptions, EventLogOptions, EventLogTarget } from './runtime/options.ts'
 export {
   type ComponentOptions,

@@ -7,7 +7,7 @@
  *        │ full: resource_exhausted (retryable)        └ killed, still alive after the grace time: orphan
  *        └ draining: unavailable (retryable), except calls made under a call this runtime has accepted
  */
-import type { Call, Source, Tap } from '../core/call.ts'
+import { type Call, type Pending, pending, type Source, type Tap } from '../core/call.ts'
 import { type Context, type Hop, MAX_HOPS } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError, stackless, type Where } from '../core/error.ts'
@@ -73,16 +73,17 @@ export class Actor implements RunHost {
    * Takes a call into the mailbox, and starts it if there is a slot.
    * @throws SluiceError `retryable` `unavailable` or `resource_exhausted`; `invalid_argument` if the schema refuses it.
    */
-  submit(call: Call): Source | Promise<Source> {
+  submit(call: Call): Source | Pending {
     this.#admit(call)
     const schema = this.#options.requestSchema
     if (schema === undefined) return this.#take(call, call.request)
     const checked = check(schema, call.request, 'invalid_argument', 'request', this.#where(call))
     if (!(checked instanceof Promise)) return this.#take(call, checked)
-    return checked.then((request) => {
+    const taken = checked.then((request) => {
       this.#admit(call)
       return this.#take(call, request)
     })
+    return pending(taken)
   }
 
   /** Accepts no more calls from outside; resolves when the accepted ones have ended. */

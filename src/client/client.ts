@@ -2,7 +2,7 @@
  * A client of one endpoint: picks an instance for each call, hands the call over, and gives back the stream. What
  * provably did not start goes to another instance by itself; what may have started is never repeated.
  */
-import type { Dispatch, Source, Tap } from '../core/call.ts'
+import { type Dispatch, isPending, type Pending, type Source, type Tap } from '../core/call.ts'
 import { type CallNumber, Context, type ContextOptions } from '../core/context.ts'
 import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
@@ -176,13 +176,13 @@ export class Client<Req = any, Item = any> {
    * @throws SluiceError `internal` if there are none or two; `cancelled` if the call was stopped without an item.
    */
   one(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item> {
-    // Without `async`: two promises less are a tenth of the shortest call.
-    try {
+    // Without `async`, and with one promise for all of it: two less are a tenth of the shortest call.
+    return new Promise<Item>((resolve, reject) => {
+      const read = (reader: Reader) => readOne(reader, resolve as (item: unknown) => void, reject)
       const opened = this.#open(request, options, this.#pick)
-      return (opened instanceof Promise ? opened.then(readOne) : readOne(opened)) as Promise<Item>
-    } catch (refusal) {
-      return Promise.reject(refusal)
-    }
+      if (opened instanceof Promise) opened.then(read, reject)
+      else read(opened)
+    })
   }
 
   /** Every item of a call. */
@@ -330,42 +330,48 @@ export class Client<Req = any, Item = any> {
     reader.tap = this.#host.tapFor(instance)
     reader.load = load
     reader.opening()
-    let source: Source | Promise<Source>
-    try {
-      source = this.#host.dispatchTo(instance)(reader)
-    } catch (refusal) {
+    const refused = (refusal: unknown) => {
       reader.released()
       return this.#refused(reader, parent, pick, only, tried, instance, refusal)
     }
-    if (!(source instanceof Promise)) {
-      reader.accepted(source)
-      return reader
+    let taken: Source | Pending
+    try {
+      taken = this.#host.dispatchTo(instance)(reader)
+    } catch (refusal) {
+      return refused(refusal)
     }
-    const answer = source.then(
-      (accepted) => {
-        reader.accepted(accepted)
-        return reader
-      },
-      (refusal) => {
-        reader.released()
-        return this.#refused(reader, parent, pick, only, tried, instance, refusal)
-      },
-    )
-    return this.#opened(reader, answer)
+    if (isPending(taken)) return this.#opened(reader, taken, refused)
+    reader.accepted(taken)
+    return reader
   }
 
   /** Waits for an instance to take the call, but no longer than its caller does. */
-  async #opened(reader: Reader, answer: Promise<Reader>): Promise<Reader> {
+  #opened(reader: Reader, sent: Pending, refused: (refusal: unknown) => Promise<Reader>): Promise<Reader> {
     const { context } = reader
-    this.#opening.add(reader)
-    try {
-      // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
-      await Promise.race([answer, context.killed])
-      if (context.isKilled) throw context.refusal
-      return reader
-    } finally {
-      this.#opening.delete(reader)
-    }
+    return new Promise((resolve, reject) => {
+      const over = () => {
+        reader.onUnopened = undefined
+        this.#opening.delete(reader)
+      }
+      this.#opening.add(reader)
+      reader.onUnopened = (error) => {
+        over()
+        reject(error)
+      }
+      sent.whenTaken(
+        (source) => {
+          reader.accepted(source)
+          // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
+          if (context.isKilled) return
+          over()
+          resolve(reader)
+        },
+        (refusal) => {
+          over()
+          refused(refusal).then(resolve, reject)
+        },
+      )
+    })
   }
 
   #choose(

@@ -1,5 +1,5 @@
 /** The processes that a runtime calls, by address: one session with each, whoever needs it. */
-import type { Call, Dispatch, Source } from '../core/call.ts'
+import { type Call, type Dispatch, pending, type Source } from '../core/call.ts'
 import { SluiceError, stackless } from '../core/error.ts'
 import type { LinkEvents, Links } from '../discovery/discovery.ts'
 import type { Session } from '../session/session.ts'
@@ -21,7 +21,7 @@ export class SessionPool implements Links {
   dispatchTo(address: string): Dispatch {
     return (call) => {
       const session = this.#peers.get(address)?.session
-      return session === undefined ? this.#dialled(address, call) : session.dispatch(call)
+      return session === undefined ? pending(this.#dialled(address, call)) : session.dispatch(call)
     }
   }
 
@@ -40,7 +40,8 @@ export class SessionPool implements Links {
     })
     const { refusal } = call.context
     if (refusal !== undefined) throw refusal
-    return session.dispatch(call)
+    const sent = session.dispatch(call)
+    return new Promise((resolve, reject) => sent.whenTaken(resolve, reject))
   }
 
   async #session(address: string): Promise<Session> {

@@ -54,10 +54,42 @@ export interface Call extends Sink {
 }
 
 /**
- * Hands a call to an instance. Returns once the instance has taken it into its mailbox.
- * @throws SluiceError `retryable` if the call was refused and provably did not start.
+ * A call that was sent and that the other side has yet to take into a mailbox. Not a promise: of those, an answer that is
+ * there already would have to pass several, which is a good part of what a short call costs.
  */
-export type Dispatch = (call: Call) => Source | Promise<Source>
+export interface Pending {
+  /** Tells its one listener which it was, in the turn in which that is heard. */
+  whenTaken(accepted: (source: Source) => void, refused: (refusal: unknown) => void): void
+}
+
+/**
+ * Hands a call to an instance. Answers with where its items come from, once the instance has taken it into its mailbox.
+ * @throws SluiceError `retryable` if the call was refused and provably did not start; so says a refusal that comes later.
+ */
+export type Dispatch = (call: Call) => Source | Pending
+
+export function isPending(taken: Source | Pending): taken is Pending {
+  return 'whenTaken' in taken
+}
+
+/** For those who find out by awaiting something. */
+export function pending(taken: Promise<Source>): Pending {
+  return { whenTaken: (accepted, refused) => void taken.then(accepted, refused) }
+}
+
+/** The same, whose refusals are what `refuse` throws. */
+export function refusing(taken: Pending, refuse: (refusal: unknown) => never): Pending {
+  return {
+    whenTaken: (accepted, refused) =>
+      taken.whenTaken(accepted, (refusal) => {
+        try {
+          refuse(refusal)
+        } catch (thrown) {
+          refused(thrown)
+        }
+      }),
+  }
+}
 
 /** Whoever watches what passes an endpoint; events are made only while `watched`. */
 export interface Tap {

@@ -5,7 +5,7 @@
  *     opening ──accept──► open ──end, fail──► ended       killed: by its caller; only `closed` is still heard
  *        └──reject──► over
  */
-import type { Call, Ending, Source } from '../core/call.ts'
+import type { Call, Ending, Pending, Source } from '../core/call.ts'
 import type { Dependant } from '../core/dependant.ts'
 import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
@@ -28,7 +28,7 @@ export interface OutboundHost {
   forget(call: OutboundCall): void
 }
 
-export class OutboundCall implements Dependant, Source {
+export class OutboundCall implements Dependant, Source, Pending {
   /** @internal */
   prev: Entry | null = null
   /** @internal */
@@ -51,9 +51,10 @@ export class OutboundCall implements Dependant, Source {
   #wanted = false
   #error: SluiceError | undefined
   #isClosed = false
-  #answer: { resolve: (source: Source) => void; reject: (error: SluiceError) => void } | undefined
-  /** Settles when the other side has taken the call, or refused it. */
-  readonly accepted: Promise<Source>
+  #accepted: ((source: Source) => void) | undefined
+  #refused: ((refusal: unknown) => void) | undefined
+  /** Why the call was not taken. */
+  #refusal: SluiceError | undefined
 
   constructor(host: OutboundHost, stream: number, call: Call, window: ReceiveWindow) {
     this.#host = host
@@ -62,10 +63,15 @@ export class OutboundCall implements Dependant, Source {
     this.#window = window
     this.#credit = window.size.items
     this.#creditBytes = window.size.bytes
-    this.accepted = new Promise((resolve, reject) => {
-      this.#answer = { resolve, reject }
-    })
     call.context.add(this)
+  }
+
+  // ---- Pending ---------------------------------------------------------------------------------------------------
+
+  whenTaken(accepted: (source: Source) => void, refused: (refusal: unknown) => void): void {
+    if (this.#refusal !== undefined) return refused(this.#refusal)
+    this.#accepted = accepted
+    this.#refused = refused
   }
 
   // ---- Source ----------------------------------------------------------------------------------------------------
@@ -89,7 +95,7 @@ export class OutboundCall implements Dependant, Source {
     if (this.#state === 'open') throw this.#loss('it was accepted twice')
     if (this.#state !== 'opening') return
     this.#state = 'open'
-    this.#answer?.resolve(this)
+    this.#accepted?.(this)
   }
 
   /** @throws SluiceError `data_loss` if the call was accepted before. */
@@ -100,7 +106,7 @@ export class OutboundCall implements Dependant, Source {
     this.#isClosed = true
     this.#host.released()
     this.#over()
-    this.#answer?.reject(error)
+    this.#refuse(error)
     this.#host.forget(this)
   }
 
@@ -168,7 +174,7 @@ export class OutboundCall implements Dependant, Source {
     const error = stackless(why.code, message, { endpoint, instanceId, hops, cause: why })
     if (this.#state === 'opening') {
       this.#over()
-      this.#answer?.reject(error)
+      this.#refuse(error)
     } else if (this.#state === 'open') {
       this.#end(error)
     }
@@ -180,7 +186,7 @@ export class OutboundCall implements Dependant, Source {
     if (this.#state === 'open') this.#end(error)
     if (this.#state !== 'opening') return
     this.#over()
-    this.#answer?.reject(error)
+    this.#refuse(error)
   }
 
   // ---- Dependant: what happens to the call's context -------------------------------------------------------------
@@ -247,6 +253,11 @@ export class OutboundCall implements Dependant, Source {
     if (error === undefined) this.call.end()
     else this.call.fail(error)
     this.#forgetIfDone()
+  }
+
+  #refuse(refusal: SluiceError): void {
+    this.#refusal = refusal
+    this.#refused?.(refusal)
   }
 
   #over(): void {

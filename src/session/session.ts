@@ -5,7 +5,7 @@
  *     hello ──both known──► open ──close, the connection ends──► closed
  *        └──────── wrong hello, 2 s, the connection ends ────────┘
  */
-import type { Call, Dispatch, Source } from '../core/call.ts'
+import { type Call, type Dispatch, isPending, type Pending, type Source } from '../core/call.ts'
 import { Context } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { NotSent, SluiceError, stackless } from '../core/error.ts'
@@ -162,7 +162,7 @@ export class Session implements OutboundHost, InboundHost {
    * @throws SluiceError `invalid_argument` or `resource_exhausted` for the request; `unavailable`, retryable, if the session
    * has ended or takes no more calls. Nothing was sent then.
    */
-  dispatch(call: Call): Promise<Source> {
+  dispatch(call: Call): Pending {
     const { context, endpoint, instanceId } = call
     if (!this.isUsable) {
       const why = this.#why === undefined ? '' : `: ${this.#why.message}`
@@ -200,7 +200,7 @@ export class Session implements OutboundHost, InboundHost {
       // Larger than the peer takes: nothing of it was sent, and the other side will never answer.
       outbound.onReject(SluiceError.from(thrown))
     }
-    return outbound.accepted
+    return outbound
   }
 
   /** A listener's: tells the peer what has changed in what is served here. */
@@ -422,7 +422,7 @@ export class Session implements OutboundHost, InboundHost {
     }
     try {
       const source = this.#host.dispatch(call)
-      if (source instanceof Promise) source.then(accepted, refused)
+      if (isPending(source)) source.whenTaken(accepted, refused)
       else accepted(source)
     } catch (thrown) {
       refused(thrown)

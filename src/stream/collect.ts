@@ -3,9 +3,9 @@ import { type SluiceError, stackless } from '../core/error.ts'
 import { isResponse } from '../core/response.ts'
 import type { Consumer, Reader } from './reader.ts'
 
-/** Reads the only item of a call, after its handler has ended. */
-export function readOne(reader: Reader): Promise<unknown> {
-  return new Promise((resolve, reject) => reader.consume(new OneConsumer(reader, resolve, reject)))
+/** Reads the only item of a call, and resolves with it after its handler has ended. */
+export function readOne(reader: Reader, resolve: (item: unknown) => void, reject: (error: unknown) => void): void {
+  reader.consume(new OneConsumer(reader, resolve, reject))
 }
 
 class OneConsumer implements Consumer {

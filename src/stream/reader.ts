@@ -66,6 +66,8 @@ export class Reader implements Dependant, Call, OpenCall {
   tap: Tap | undefined
   /** Whether `read` answers with items instead of responses. */
   bare = false
+  /** Hears of a kill while no instance has taken the call. */
+  onUnopened: ((error: SluiceError) => void) | undefined
   readonly #turn: Turn
   readonly #openCalls: OpenCalls
   #source: Source | undefined
@@ -251,6 +253,7 @@ export class Reader implements Dependant, Call, OpenCall {
   /** @internal */
   onKill(error: SluiceError): void {
     if (!this.#over) this.#settle('cancelled', error)
+    this.onUnopened?.(error)
   }
 
   #isWaitedFor(): boolean {

@@ -9,7 +9,7 @@ import { Session } from '../../src/session/session.ts'
 import { PipeTransport } from '../../src/transport/memory/pipes.ts'
 import type { Transport } from '../../src/transport/transport.ts'
 import { settled } from '../support/runtime.ts'
-import { assert, rejects, suite } from '../support/suite.ts'
+import { assert, rejects, suite, taken } from '../support/suite.ts'
 
 const test = suite('client/session-pool.test.ts')
 
@@ -101,7 +101,7 @@ function withPool(body: (kit: Kit) => Promise<void>, chance?: () => number): () 
           const sink = { item() {}, end() {}, fail() {}, closed() {} }
           const call: Call = { ...sink, endpoint: 'a.b.c', instanceId: 'i', request: 1, context, prefetch: undefined }
           try {
-            await pool.dispatchTo(AT)(call)
+            await taken(pool.dispatchTo(AT)(call))
             return 'accepted'
           } catch (thrown) {
             const { code, retryable, message } = thrown as SluiceError

@@ -2,7 +2,7 @@
 import { assert, suite } from '../support/suite.ts'
 import { callee } from './kit.ts'
 import { pack, Raw } from './msgpack.ts'
-import { body, errorOf, frameOf, framed, type Peer } from './peer.ts'
+import { body, errorOf, framed, frameOf, type Peer } from './peer.ts'
 
 const test = suite('peer/bytes.test.ts')
 const echo = { echo: (request: unknown) => request }

@@ -1,6 +1,7 @@
 // "Ending" of docs/protocol.md: end, fail, closed, stop and kill, from both sides.
-import { assert, deferred, suite } from '../support/suite.ts'
+
 import { SluiceError } from 'sluice'
+import { assert, deferred, suite } from '../support/suite.ts'
 import { type Called, callee, caller, failure } from './kit.ts'
 import { unpackAll } from './msgpack.ts'
 import { body, errorOf } from './peer.ts'

@@ -2,7 +2,7 @@
 import { assert, suite } from '../support/suite.ts'
 import { callee, caller, failure } from './kit.ts'
 import { Ext, pack, Raw } from './msgpack.ts'
-import { body, errorOf, frameOf, framed, hello, Peer } from './peer.ts'
+import { body, errorOf, framed, frameOf, hello, Peer } from './peer.ts'
 
 const test = suite('peer/hostile.test.ts')
 

@@ -1,6 +1,6 @@
 // What a caller sees when a worker with a thousand open streams is killed, or frozen and thawed, over TCP and file discovery.
 // How fast it is stands in `npm run bench -- faults`; here nothing may hang.
-import { frozen, type Lost, killed, killedUnnoticed } from '../../bench/scenarios/death.ts'
+import { frozen, killed, killedUnnoticed, type Lost } from '../../bench/scenarios/death.ts'
 import { endWorkers } from '../support/processes.ts'
 import { assert, suite } from '../support/suite.ts'
 import { tell } from './workers.ts'

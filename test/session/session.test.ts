@@ -5,7 +5,7 @@ import { Context } from '../../src/core/context.ts'
 import { systemEnv } from '../../src/core/env.ts'
 import { Session } from '../../src/session/session.ts'
 import type { Connection } from '../../src/transport/transport.ts'
-import { assert, deferred, rejects, suite } from '../support/suite.ts'
+import { assert, deferred, rejects, suite, taken } from '../support/suite.ts'
 
 const test = suite('session/session.test.ts')
 
@@ -37,14 +37,14 @@ test('a call on a session that has ended is refused at once, as one that did not
   const { dialler, listener } = await pair()
   dialler.close()
   listener.close()
-  const refusal = (await rejects(async () => dialler.dispatch(callOf(1)), 'unavailable')) as SluiceError
+  const refusal = (await rejects(async () => taken(dialler.dispatch(callOf(1))), 'unavailable')) as SluiceError
   assert.is(refusal.retryable, true)
   assert.is(refusal.endpoint, 'a.b.c')
 })
 
 test('what the other side refuses to start rejects, and the session goes on', async () => {
   const { dialler, listener } = await pair()
-  await rejects(dialler.dispatch(callOf(1)), 'unknown')
+  await rejects(taken(dialler.dispatch(callOf(1))), 'unknown')
   assert.is(dialler.isUsable, true)
   dialler.close()
   listener.close()
@@ -52,7 +52,7 @@ test('what the other side refuses to start rejects, and the session goes on', as
 
 test('calls that wait for an answer end when the other side closes', async () => {
   const { dialler, listener } = await pair()
-  const answer = dialler.dispatch(callOf(1))
+  const answer = taken(dialler.dispatch(callOf(1)))
   listener.close()
   await rejects(answer, 'unavailable')
 })

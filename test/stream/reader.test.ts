@@ -3,7 +3,7 @@ import { annotate, Context, Response, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import type { Ending } from '../../src/core/call.ts'
 import { readAll, readOne } from '../../src/stream/collect.ts'
-import type { Closed, Consumer } from '../../src/stream/reader.ts'
+import type { Closed, Consumer, Reader } from '../../src/stream/reader.ts'
 import { settled } from '../support/runtime.ts'
 import { assert, rejects, suite, within } from '../support/suite.ts'
 import { type Played, played } from './hand.ts'
@@ -366,32 +366,36 @@ test('a consumer that comes after the end hears how it was, once', () => {
   }
 })
 
+function one(reader: Reader): Promise<unknown> {
+  return new Promise((resolve, reject) => readOne(reader, resolve, reject))
+}
+
 // ---- one and all -----------------------------------------------------------------------------------------------------
 
 test('one() is the only item, after the end', async () => {
   const side = played()
-  const one = readOne(side.reader)
+  const only = one(side.reader)
   side.reader.item(annotate(undefined, { event: 'ping' }))
   side.reader.item('a')
   await settled()
   assert.is(side.reader.isOver, false)
   side.reader.end()
-  assert.is(await one, 'a')
+  assert.is(await only, 'a')
 })
 
 test('one() takes undefined, null and falsy items for what they are', async () => {
   for (const item of [undefined, null, 0, '', false]) {
     const side = played()
-    const one = readOne(side.reader)
+    const only = one(side.reader)
     side.reader.item(item)
     side.reader.end()
-    assert.is(await one, item)
+    assert.is(await only, item)
   }
 })
 
 test('one() without an item, or with a second one, is internal, and the second kills the call', async () => {
   const none = played()
-  const nothing = readOne(none.reader)
+  const nothing = one(none.reader)
   none.reader.end()
   const error = await rejects<SluiceError>(nothing, 'internal')
   assert.match(error.message, /^demo\.test\.generate yielded no item; one\(\) takes exactly one$/)
@@ -399,7 +403,7 @@ test('one() without an item, or with a second one, is internal, and the second k
   assert.is(error.instanceId, 'i1')
 
   const two = played()
-  const many = readOne(two.reader)
+  const many = one(two.reader)
   two.reader.item('a')
   two.reader.item('b')
   assert.match((await rejects(many, 'internal')).message, /yielded a second item/)
@@ -408,20 +412,20 @@ test('one() without an item, or with a second one, is internal, and the second k
 
 test('one() that was stopped is cancelled without an item, and the item with one', async () => {
   const none = played()
-  const nothing = readOne(none.reader)
+  const nothing = one(none.reader)
   none.reader.context.stop('politely')
   none.reader.end()
   assert.match((await rejects(nothing, 'cancelled')).message, /politely/)
   const some = played()
-  const one = readOne(some.reader)
+  const only = one(some.reader)
   some.reader.context.stop()
   some.reader.item('a')
   some.reader.end()
-  assert.is(await one, 'a')
+  assert.is(await only, 'a')
 })
 
 test('one() and all() reject with the error of the call', async () => {
-  for (const reading of [readOne, readAll]) {
+  for (const reading of [one, readAll]) {
     for (const early of [true, false]) {
       const side = played()
       const error = boom()

@@ -1,6 +1,7 @@
 // Waiting in tests: for a rejection, for a promise that must not take long, for an event the test itself brings about.
 // Nothing here sleeps; tests import these from suite.ts.
 import { inspect } from 'node:util'
+import { isPending, type Pending, type Source } from '../../src/core/call.ts'
 
 /** A promise with its two ends in hand (`Promise.withResolvers` is newer than Node 20). */
 export interface Deferred<T> {
@@ -57,4 +58,9 @@ export async function rejects<E extends Error = Rejection>(
     return reason as E
   }
   throw new Error(`expected a rejection, got ${inspect(value)}`)
+}
+
+/** Resolves when a call was taken; rejects with the refusal. */
+export function taken(sent: Source | Pending): Promise<Source> {
+  return new Promise((resolve, reject) => (isPending(sent) ? sent.whenTaken(resolve, reject) : resolve(sent)))
 }

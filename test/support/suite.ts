@@ -7,7 +7,7 @@ import { asError, prefixed, printable } from './failure.ts'
 import { report } from './report.ts'
 
 export * as assert from 'uvu/assert'
-export { type Deferred, deferred, type Rejection, rejects, within } from './promises.ts'
+export { type Deferred, deferred, type Rejection, rejects, taken, within } from './promises.ts'
 
 /** Long enough for a busy two-core machine, short enough that a hang is noticed at once. */
 const TIME_LIMIT_MS = 5_000

@@ -2,9 +2,9 @@
 import { inspect } from 'node:util'
 import { annotate, Context, DistributedRuntime, type MemoryOptions, memory, memoryHub, SluiceError } from 'sluice'
 import { untilQuiet } from 'sluice/testing'
-import type { Call } from '../../src/core/call.ts'
+import { type Call, pending } from '../../src/core/call.ts'
 import { serveOne, settled, withRuntime } from '../support/runtime.ts'
-import { assert, deferred, rejects, suite } from '../support/suite.ts'
+import { assert, deferred, rejects, suite, taken } from '../support/suite.ts'
 
 const test = suite('transport/memory.test.ts')
 
@@ -370,11 +370,11 @@ for (const later of [false, true]) {
     const details = { path: ['a'] }
     const refusal = new SluiceError('unavailable', 'full', { details, cause: new Error('inside'), retryable: true })
     const dispatch = memory(CLONE).isolated(() => {
-      if (later) return Promise.reject(refusal)
+      if (later) return pending(Promise.reject(refusal))
       throw refusal
     })
     const call = { request: 1, endpoint: 'demo.test.generate', context: new Context() } as unknown as Call
-    const error = await rejects<SluiceError>(async () => dispatch(call), 'unavailable')
+    const error = await rejects<SluiceError>(async () => taken(dispatch(call)), 'unavailable')
     assert.equal([error.message, error.retryable, error.details, error.cause], ['full', true, details, undefined])
     assert.is.not(error.details, details)
   })

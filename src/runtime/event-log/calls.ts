@@ -3,7 +3,16 @@
  * transport puts its copies there, a session its frames): what the two say to each other is noted as it passes. What
  * passes no line, items and ends, is noted by taps. None of it exists in a runtime without a log.
  */
-import type { Call, Dispatch, Ending, Source, Tap } from '../../core/call.ts'
+import {
+  type Call,
+  type Dispatch,
+  type Ending,
+  isPending,
+  type Pending,
+  refusing,
+  type Source,
+  type Tap,
+} from '../../core/call.ts'
 import type { Dependant } from '../../core/dependant.ts'
 import { SluiceError } from '../../core/error.ts'
 import type { Entry, List } from '../../core/list.ts'
@@ -46,7 +55,7 @@ function through(
   dispatch: Dispatch,
   line: Line,
   refused: (code: SluiceError['code'], retryable: boolean) => void,
-): Source | Promise<Source> {
+): Source | Pending {
   const refuse = (thrown: unknown): never => {
     line.let()
     const { code, retryable } = SluiceError.from(thrown)
@@ -55,7 +64,7 @@ function through(
   }
   try {
     const source = dispatch(line)
-    return source instanceof Promise ? source.catch(refuse) : source
+    return isPending(source) ? refusing(source, refuse) : source
   } catch (thrown) {
     return refuse(thrown)
   }

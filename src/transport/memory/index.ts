@@ -2,7 +2,7 @@
  * The memory transport: calls go from bus to bus in one process, by reference, or copied as a process boundary would
  * copy them with `isolate: 'clone'`.
  */
-import type { Call, Dispatch, Ending } from '../../core/call.ts'
+import { type Call, type Dispatch, type Ending, isPending, refusing } from '../../core/call.ts'
 import { isSluiceError, type SluiceError, stackless } from '../../core/error.ts'
 import { integer, type OptionTable, readOptions } from '../../core/options.ts'
 import { copyItem, copyValue } from '../../wire/value.ts'
@@ -72,7 +72,7 @@ export class MemoryTransport {
       }
       try {
         const source = dispatch(copied)
-        return source instanceof Promise ? source.catch(refused) : source
+        return isPending(source) ? refusing(source, refused) : source
       } catch (thrown) {
         return refused(thrown)
       }

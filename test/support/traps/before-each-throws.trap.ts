@@ -1,5 +1,6 @@
 // Trap for harness.test.ts: the hook fails each of its tests, and after.each still runs.
 import { suite } from '../suite.ts'
+
 const test = suite('before-each-throws')
 test.before.each(() => {
   throw new Error('no fixture today')

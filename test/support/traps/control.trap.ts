@@ -1,5 +1,6 @@
 // Trap for harness.test.ts: nothing is wrong here, so a run of this file is green.
 import { assert, suite } from '../suite.ts'
+
 const calls: string[] = []
 const test = suite('control')
 

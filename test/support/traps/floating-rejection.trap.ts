@@ -1,5 +1,6 @@
 // Trap for harness.test.ts: nobody waits for this promise.
 import { suite } from '../suite.ts'
+
 const test = suite('floating-rejection')
 test('lets a promise go', async () => {
   void Promise.reject(new Error('nobody looked'))

@@ -1,6 +1,7 @@
 // Trap for harness.test.ts: uvu hangs for ever.
-import { suite } from '../suite.ts'
+
 import { createServer } from 'node:net'
+import { suite } from '../suite.ts'
 
 const test = suite('never-settles-with-handles')
 const server = createServer()

@@ -1,5 +1,6 @@
 // Trap for harness.test.ts: uvu exits with 0 and drops the remaining tests.
 import { suite } from '../suite.ts'
+
 const test = suite('non-error')
 test('throws a string', () => {
   throw 'just text'
