@@ -242,8 +242,8 @@ export class Context implements Dependant {
   }
 
   /** @internal The caller's context of a call that came from another process. */
-  static forRemote({ path, callId, metadata, ...options }: RemoteContext): Context {
-    const context = new Inheriting(options, undefined, callId, 0, undefined, path)
+  static forRemote({ id, callId, path, metadata, timeoutMs, env }: RemoteContext): Context {
+    const context = new Inheriting({ id, timeoutMs, env }, undefined, callId, 0, undefined, path)
     context.#metadata = metadata
     return context
   }
@@ -281,9 +281,14 @@ export class Context implements Dependant {
     this.#metadata?.checkSize()
   }
 
+  /** @internal The metadata there is, if there is any. */
+  get carried(): Metadata | undefined {
+    return this.#metadata === undefined || this.#metadata.isEmpty ? undefined : this.#metadata
+  }
+
   /** @internal The way of the request down to this context. */
   get path(): readonly Hop[] {
-    const above = this.#parent === undefined ? (this.#path ?? []) : this.#parent.path
+    const above = this.#parent === undefined ? (this.#path ?? NO_PATH) : this.#parent.path
     return this.#hop === undefined ? above : [...above, this.#hop]
   }
 
@@ -569,12 +574,13 @@ export interface RemoteContext {
   readonly id: string
   readonly callId: string
   readonly path: readonly Hop[]
-  readonly metadata: Metadata
+  readonly metadata: Metadata | undefined
   readonly timeoutMs: number | undefined
   readonly env: Env
 }
 
 const NO_OPTIONS: ContextOptions = {}
+const NO_PATH: readonly Hop[] = []
 /** The constructor with its inner parameters: one after the other, since an object per context would cost every call two. */
 const Inheriting = Context as unknown as new (
   options: ContextOptions,

@@ -61,8 +61,8 @@ export class OutboundCall implements Dependant, Source, Pending {
     this.stream = stream
     this.call = call
     this.#window = window
-    this.#credit = window.size.items
-    this.#creditBytes = window.size.bytes
+    this.#credit = window.items
+    this.#creditBytes = window.bytes
     call.context.add(this)
   }
 

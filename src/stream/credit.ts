@@ -85,9 +85,14 @@ export class ReceiveWindow {
     connection.change(this.#bytes)
   }
 
-  /** The window as it is now; at the beginning, the first credit. */
-  get size(): Credit {
-    return { items: this.#items, bytes: this.#bytes }
+  /** The window as it is now, in items; at the beginning, the first credit. */
+  get items(): number {
+    return this.#items
+  }
+
+  /** The window as it is now, in bytes; at the beginning, the first credit. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** The consumer asked for an item and there was none. */
@@ -103,7 +108,7 @@ export class ReceiveWindow {
     this.#owedItems++
     this.#owedBytes += bytes
     if (this.#owedItems * 2 < this.#items && this.#owedBytes * 2 < this.#bytes) return undefined
-    const before = this.size
+    const before = { items: this.#items, bytes: this.#bytes }
     if (this.#waited) this.#grow()
     else if (unread.items * 2 >= before.items || unread.bytes * 2 >= before.bytes) this.#shrink()
     this.#waited = false

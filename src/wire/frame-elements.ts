@@ -75,8 +75,8 @@ function recordOf(instance: Instance): unknown {
   return { ...record, metricsLabels, healthCheckPayload }
 }
 
-function metadataOf(metadata: Metadata): unknown[] {
-  if (metadata.isEmpty) return []
+function metadataOf(metadata: Metadata | undefined): unknown[] {
+  if (metadata === undefined) return []
   return metadata.keys().map((key) => [key, ...metadata.getAll(key).map((value) => bytesOf(value))])
 }
 

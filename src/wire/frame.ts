@@ -108,7 +108,8 @@ export interface Open {
   readonly callId: string
   /** Outermost first. */
   readonly hops: readonly Hop[]
-  readonly metadata: Metadata
+  /** Undefined if there is none. */
+  readonly metadata: Metadata | undefined
   readonly remainingMs: number | undefined
   /** Credit for the item half. */
   readonly items: number

@@ -160,9 +160,11 @@ function readGrants(fields: FieldReader): number[] {
   return grants
 }
 
-function readMetadata(fields: FieldReader): Metadata {
+function readMetadata(fields: FieldReader): Metadata | undefined {
+  const pairs = fields.array('metadata', MAX_METADATA_PAIRS)
+  if (pairs === 0) return undefined
   const metadata = new Metadata()
-  for (let left = fields.array('metadata', MAX_METADATA_PAIRS); left > 0; left--) {
+  for (let left = pairs; left > 0; left--) {
     const values = fields.array('a pair of metadata', MAX_METADATA_PAIRS + 1, 2) - 1
     const key = fields.text('a key of metadata', ANY)
     if (metadata.get(key) !== undefined)

@@ -14,6 +14,8 @@ const test = suite('stream/credit.test.ts')
 
 const NOTHING = { items: 0, bytes: 0 }
 
+const sizeOf = ({ items, bytes }: ReceiveWindow) => ({ items, bytes })
+
 /** Takes items of `bytes` each until something is granted. */
 function untilGranted(window: ReceiveWindow, bytes: number, unread = NOTHING) {
   for (let taken = 1; ; taken++) {
@@ -24,7 +26,7 @@ function untilGranted(window: ReceiveWindow, bytes: number, unread = NOTHING) {
 
 test('half the window is granted at once when it was taken, and before that nothing', () => {
   const window = new ReceiveWindow(new ConnectionWindow())
-  assert.equal(window.size, MIN_WINDOW)
+  assert.equal(sizeOf(window), MIN_WINDOW)
   assert.equal(untilGranted(window, 10), { grant: { items: 16, bytes: 160 }, taken: 16 })
   const large = new ReceiveWindow(new ConnectionWindow())
   assert.is(untilGranted(large, MIN_WINDOW.bytes / 4).taken, 2)
@@ -36,17 +38,17 @@ test('a window doubles while its consumer waits, up to its bound, and halves whi
   for (let round = 0; round < 9; round++) {
     window.waited()
     untilGranted(window, 1)
-    items.push(window.size.items)
+    items.push(window.items)
   }
   assert.equal(items, [64, 128, 256, 512, 1024, 2048, 4096, 4096, 4096])
-  assert.equal(window.size, MAX_WINDOW)
+  assert.equal(sizeOf(window), MAX_WINDOW)
   for (let round = 0; round < 9; round++) untilGranted(window, 1, MAX_WINDOW)
-  assert.equal(window.size, MIN_WINDOW)
+  assert.equal(sizeOf(window), MIN_WINDOW)
 })
 
 test('what was granted and what was taken never differ by more than the window', () => {
   const window = new ReceiveWindow(new ConnectionWindow())
-  let granted = window.size.items
+  let granted = window.items
   for (let taken = 1; taken <= 20_000; taken++) {
     if (taken % 7 === 0) window.waited()
     granted += window.taken(100, taken % 13 === 0 ? MAX_WINDOW : NOTHING)?.items ?? 0
@@ -60,7 +62,7 @@ test('prefetch asks for so many items and never more', () => {
   for (let round = 0; round < 5; round++) {
     window.waited()
     untilGranted(window, 1)
-    assert.is(window.size.items, 3)
+    assert.is(window.items, 3)
   }
 })
 
@@ -68,19 +70,19 @@ test('windows beyond what a connection may have begin small, and grow when other
   const connection = new ConnectionWindow()
   const whole = MAX_CONNECTION_WINDOW_BYTES / MIN_WINDOW.bytes
   const first = Array.from({ length: whole }, () => new ReceiveWindow(connection))
-  assert.ok(first.every(({ size }) => size.bytes === MIN_WINDOW.bytes))
+  assert.ok(first.every(({ bytes }) => bytes === MIN_WINDOW.bytes))
   const late = new ReceiveWindow(connection)
-  assert.equal(late.size, { items: MIN_WINDOW.items, bytes: SMALL_WINDOW_BYTES })
+  assert.equal(sizeOf(late), { items: MIN_WINDOW.items, bytes: SMALL_WINDOW_BYTES })
   late.waited()
   untilGranted(late, 100)
-  assert.is(late.size.bytes, SMALL_WINDOW_BYTES)
+  assert.is(late.bytes, SMALL_WINDOW_BYTES)
   // Being slow makes it no larger.
   untilGranted(late, 100, MAX_WINDOW)
-  assert.is(late.size.bytes, SMALL_WINDOW_BYTES)
+  assert.is(late.bytes, SMALL_WINDOW_BYTES)
   for (const window of first) window.close()
   late.waited()
   untilGranted(late, 100)
-  assert.is(late.size.bytes, 2 * SMALL_WINDOW_BYTES)
+  assert.is(late.bytes, 2 * SMALL_WINDOW_BYTES)
 })
 
 test('a sender with any credit may send an item of any size, and then pays its debt', () => {
