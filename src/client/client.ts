@@ -7,6 +7,7 @@ import { type CallNumber, Context, type ContextOptions } from '../core/context.t
 import { formatEndpoint, nearMisses } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, isSluiceError, NotSent, SluiceError, stackless } from '../core/error.ts'
+import { List } from '../core/list.ts'
 import type { MetadataInit } from '../core/metadata.ts'
 import { integer, MAX_PREFETCH, type OptionTable, unknownOption, type WaitOptions } from '../core/options.ts'
 import type { Signal } from '../core/signal.ts'
@@ -110,7 +111,7 @@ export class Client<Req = any, Item = any> {
   /** @internal Subscriptions of `instances$`. */
   readonly watchers: Set<{ readonly since: number; readonly complete: () => void }> = new Set()
   /** Calls that no instance has taken yet. */
-  readonly #opening = new Set<Reader>()
+  readonly #opening = new List<Reader>()
   #closed = false
 
   /** @internal */
@@ -252,7 +253,7 @@ export class Client<Req = any, Item = any> {
   shut(error: SluiceError): void {
     if (this.#closed) return
     this.#closed = true
-    for (const call of this.#opening) call.cut(error)
+    for (const call of this.#opening.toArray()) call.cut(error)
     for (const call of this.openCalls.toArray()) if (!call.isServed) call.cut(error)
     for (const fail of [...this.#waits]) fail(error)
     for (const { complete } of [...this.watchers]) complete()
@@ -261,7 +262,7 @@ export class Client<Req = any, Item = any> {
 
   /** @internal Calls that no instance has taken yet: being dialled or answered, or waiting to be tried again. */
   get openingCalls(): Iterable<{ readonly context: Context; readonly instanceId: string; readonly since: number }> {
-    return this.#opening
+    return this.#opening.toArray()
   }
 
   #stream(reader: Reader): ResponseStream<Item> {
@@ -351,7 +352,7 @@ export class Client<Req = any, Item = any> {
     return new Promise((resolve, reject) => {
       const over = () => {
         reader.onUnopened = undefined
-        this.#opening.delete(reader)
+        this.#opening.remove(reader)
       }
       this.#opening.add(reader)
       reader.onUnopened = (error) => {
@@ -360,11 +361,11 @@ export class Client<Req = any, Item = any> {
       }
       sent.whenTaken(
         (source) => {
+          over()
           reader.accepted(source)
           // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
-          if (context.isKilled) return
-          over()
-          resolve(reader)
+          if (context.isKilled) reject(context.refusal)
+          else resolve(reader)
         },
         (refusal) => {
           over()
@@ -429,7 +430,7 @@ export class Client<Req = any, Item = any> {
       reader.refused(error)
       throw error
     } finally {
-      this.#opening.delete(reader)
+      this.#opening.remove(reader)
     }
     return this.#attempt(reader, parent, pick, undefined, tried)
   }
@@ -440,7 +441,7 @@ export class Client<Req = any, Item = any> {
     try {
       known = new Set((await this.#host.known()).map(formatEndpoint))
     } finally {
-      this.#opening.delete(reader)
+      this.#opening.remove(reader)
     }
     const why = this.#host.isDraining() ? 'the runtime is shutting down' : knownText(this.endpoint, known)
     const message = `no instance of ${this.endpoint}: ${why}`

@@ -10,6 +10,7 @@ import { Context } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { NotSent, SluiceError, stackless } from '../core/error.ts'
 import type { Instance } from '../core/instance.ts'
+import { List } from '../core/list.ts'
 import { ConnectionWindow, ReceiveWindow } from '../stream/credit.ts'
 import type { Connection } from '../transport/transport.ts'
 import { decodeValue, weigh } from '../wire/decode.ts'
@@ -39,6 +40,7 @@ import {
 import { InboundCall, type InboundHost } from './inbound-call.ts'
 import { KEEPALIVE, Keepalive } from './keepalive.ts'
 import { OutboundCall, type OutboundHost } from './outbound-call.ts'
+import { StreamTable } from './stream-table.ts'
 import { tellInstances, type Untold } from './tell-instances.ts'
 
 export interface SessionHost {
@@ -73,11 +75,11 @@ export class Session implements OutboundHost, InboundHost {
   readonly ended: Promise<void>
   readonly #connection: Connection
   readonly #host: SessionHost
-  readonly #outbound = new Map<number, OutboundCall>()
-  readonly #inbound = new Map<number, InboundCall>()
+  readonly #outbound = new StreamTable<OutboundCall>()
+  readonly #inbound = new StreamTable<InboundCall>()
   readonly #window = new ConnectionWindow()
   readonly #keepalive: Keepalive
-  readonly #waiting = new Set<InboundCall>()
+  readonly #waiting = new List<InboundCall>()
   readonly #helloTimer: Timer
   #settle!: { resolve: () => void; reject: (error: SluiceError) => void }
   #state: 'hello' | 'open' | 'closed' = 'hello'
@@ -251,7 +253,7 @@ export class Session implements OutboundHost, InboundHost {
   kill({ stream, hasItems }: OutboundCall, error: SluiceError): void {
     const act = () => this.#send({ kind: 'kill', stream, error })
     if (hasItems) act()
-    else this.#pacer.run({ act, isDue: () => this.#outbound.has(stream) })
+    else this.#pacer.run({ act, isDue: () => this.#outbound.get(stream) !== undefined })
   }
 
   answered(): void {
@@ -268,7 +270,7 @@ export class Session implements OutboundHost, InboundHost {
       if (this.#outbound.size === 0) this.#connection.keepAlive(false)
     } else if (this.#inbound.delete(call.stream)) {
       this.#requestsWeight -= call.weight
-      this.#waiting.delete(call)
+      this.#waiting.remove(call)
     }
   }
 
@@ -345,7 +347,7 @@ export class Session implements OutboundHost, InboundHost {
       case 'goaway':
         this.#chatter.spend('goaways')
         this.#peerLast = Math.min(this.#peerLast, frame.lastStream)
-        for (const call of [...this.#outbound.values()]) {
+        for (const call of this.#outbound.toArray()) {
           if (call.stream > frame.lastStream) call.onReject(retryable(frame.error))
         }
         return
@@ -506,9 +508,8 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   #resumeAll(): void {
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const call of waiting) call.resume()
+    // Only those that wait now: whoever has to wait again stands behind them.
+    for (let left = this.#waiting.size; left > 0; left--) this.#waiting.shift()?.resume()
   }
 
   #tell(frame: Instances): void {
@@ -539,8 +540,8 @@ export class Session implements OutboundHost, InboundHost {
     const { remote } = this.#connection
     const lost = error ?? new SluiceError('unavailable', `the connection to ${remote} was closed`)
     this.#settle.reject(lost)
-    for (const call of [...this.#outbound.values()]) call.lost(lost)
-    for (const call of [...this.#inbound.values()]) call.callerLost(remote)
+    for (const call of this.#outbound.toArray()) call.lost(lost)
+    for (const call of this.#inbound.toArray()) call.callerLost(remote)
     this.#outbound.clear()
     this.#inbound.clear()
     this.#host.onClose(error)
