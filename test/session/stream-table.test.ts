@@ -34,7 +34,7 @@ test('one call that stays does not make it grow under a million that come and go
   table.set(1, 1)
   for (let stream = 3; stream < 2_000_000; stream += 2) {
     table.set(stream, stream)
-    if (stream > 99) assert.ok(table.delete(stream - 96))
+    if (stream >= 99) assert.ok(table.delete(stream - 96))
   }
   assert.is(table.get(1), 1)
   assert.is(table.size, 49)
