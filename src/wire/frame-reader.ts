@@ -15,6 +15,7 @@ export class FrameReader {
   #maxFrameBytes = MAX_HELLO_BYTES
   #isClosed = false
   #isFirst = true
+  readonly #fields = new FieldReader()
   readonly #head = Buffer.alloc(LENGTH_BYTES)
   #headUsed = 0
   /** The frame of which a part has arrived. */
@@ -92,7 +93,8 @@ export class FrameReader {
 
   #report(bytes: Buffer, from: number, to: number, onFrame: (frame: Frame) => void): void {
     this.#complete++
-    const frame = readFrame(new FieldReader(bytes, from, to))
+    this.#fields.begin(bytes, from, to)
+    const frame = readFrame(this.#fields)
     if (frame !== undefined) onFrame(frame)
   }
 
