@@ -12,8 +12,11 @@ import type { Connection, ConnectionEvents } from './transport.ts'
 /** An ordered, reliable stream of bytes in both directions. */
 export interface Pipe {
   readonly remote: string
-  /** Takes bytes, which are not touched afterwards; false: hold back until `drain`. */
-  write(bytes: Uint8Array): boolean
+  /**
+   * Takes bytes, which are not touched before `written` was called, if it ever is: once nobody reads them any more.
+   * False: hold back until `drain`.
+   */
+  write(bytes: Uint8Array, written?: () => void): boolean
   attach(events: PipeEvents): void
   keepAlive(keep: boolean): void
   /** Ends after what has been written. */
@@ -140,8 +143,10 @@ export class ByteConnection implements Connection {
 
   #flush(): void {
     if (this.#state !== 'open') return
-    const bytes = this.#writer.take()
-    if (bytes === undefined || this.#pipe.write(bytes) || !this.#writable) return
+    const writer = this.#writer
+    const { slab } = writer
+    const bytes = writer.take()
+    if (bytes === undefined || this.#pipe.write(bytes, () => writer.giveBack(slab)) || !this.#writable) return
     this.#writable = false
     const stalled = () =>
       this.abort(new SluiceError('unavailable', `${this.remote} has taken nothing for ${STALL_MS} ms`))
