@@ -10,12 +10,14 @@ import type { Dependant } from '../core/dependant.ts'
 import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
+import type { Codec } from '../wire/codec.ts'
 import { decodeInto, sizesOf } from '../wire/decode.ts'
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
   /** What an item that comes may take at the most. */
   readonly maxItemBytes: number
+  readonly codec: Codec | undefined
   /** Grants credit at the end of this turn. */
   grant(stream: number, items: number, bytes: number): void
   stop(stream: number, error: SluiceError): void
@@ -119,7 +121,7 @@ export class OutboundCall implements Dependant, Source {
       this.#sizes = []
       this.#head = 0
     }
-    decodeInto(this.#items, body, count)
+    decodeInto(this.#items, body, count, this.#host.codec)
     if (this.#received === 0) this.#host.answered()
     this.#received += count
     this.#unreadBytes += body.byteLength

@@ -3,6 +3,7 @@
  * shares no memory with the bytes it came from.
  */
 import { SluiceError } from '../core/error.ts'
+import { type Codec, decodeBy } from './codec.ts'
 import { decodeAll } from './library.ts'
 import { readPlain } from './plain-reader.ts'
 import { scan } from './scan.ts'
@@ -19,16 +20,18 @@ export function decodeValues(body: Uint8Array, count: number): unknown[] {
 }
 
 /**
- * Appends the `count` items of a body.
+ * Appends the `count` items of a body; `codec` decodes what is plain.
  * @throws ProtocolError as `decodeValues` does; then nothing was appended.
  */
-export function decodeInto(values: unknown[], body: Uint8Array, count: number): void {
-  if (readPlain(values, body, count, true)) return
-  for (const value of decodeAll(body, count, true)) values.push(value)
+export function decodeInto(values: unknown[], body: Uint8Array, count: number, codec?: Codec): void {
+  if (codec === undefined && readPlain(values, body, count, true)) return
+  const decoded = codec === undefined ? decodeAll(body, count, true) : decodeBy(codec, body, count, true)
+  for (const value of decoded) values.push(value)
 }
 
 /** A request, or another value that is alone in its bytes. @throws ProtocolError if that is not what they are. */
-export function decodeValue(bytes: Uint8Array): unknown {
+export function decodeValue(bytes: Uint8Array, codec?: Codec): unknown {
+  if (codec !== undefined) return decodeBy(codec, bytes, 1, false)[0]
   const values: unknown[] = []
   return (readPlain(values, bytes, 1, false) ? values : decodeAll(bytes, 1, false))[0]
 }

@@ -7,6 +7,7 @@
 import { Encoder, ExtData, encodeTimestampExtension } from '@msgpack/msgpack'
 import { SluiceError } from '../core/error.ts'
 import { isResponse, type Response } from '../core/response.ts'
+import { type Codec, encodeBy } from './codec.ts'
 import { areColliding } from './collisions.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
 import { Output } from './output.ts'
@@ -22,6 +23,8 @@ export interface EncodeRules {
   readonly maxBytes: number
   /** How deep it may nest. @default 64 */
   readonly depth?: number
+  /** Writes what is plain. @default this file */
+  readonly codec?: Codec | undefined
 }
 
 /**
@@ -75,7 +78,9 @@ export class ValueWriter extends Output {
   protected value(value: unknown, rules: EncodeRules): number {
     const start = this.mark
     try {
-      if (!this.#attempt(value, rules)) this.#copy(value, rules, start)
+      const written = rules.codec && encodeBy(rules.codec, value, rules)
+      if (written !== undefined) this.append(written)
+      else if (!this.#attempt(value, rules)) this.#copy(value, rules, start)
       const size = this.mark - start
       if (size > rules.maxBytes) throw tooBig(rules, `${size} bytes`)
       if (size > MAX_OBJECTS) this.#count(start, rules)

@@ -85,7 +85,7 @@ function decoderAt(index: number): Decoder {
 }
 
 /** `value` with bytes of its own; bins have been decoded as views. */
-function owned(value: unknown): unknown {
+export function owned(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Uint8Array.prototype) return (value as Uint8Array).slice()
