@@ -170,6 +170,15 @@ export class Output {
     return at + 9
   }
 
+  protected textHeader(size: number): void {
+    this.reserve(5)
+    if (size < 32) this.bytes[this.used++] = 0xa0 | size
+    else if (size < 0x100) {
+      this.bytes[this.used++] = 0xd9
+      this.bytes[this.used++] = size
+    } else this.#sized(size, 0xda)
+  }
+
   protected binHeader(size: number): void {
     this.reserve(5)
     if (size < 0x100) {
