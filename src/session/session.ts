@@ -15,7 +15,7 @@ import { ConnectionWindow, ReceiveWindow } from '../stream/credit.ts'
 import type { Connection } from '../transport/transport.ts'
 import type { Codec } from '../wire/codec.ts'
 import { decodeValue, weigh } from '../wire/decode.ts'
-import { encodeValue } from '../wire/encode.ts'
+import { type EncodeRules, encodeValue } from '../wire/encode.ts'
 import {
   DEFAULT_LIMITS,
   type Frame,
@@ -89,6 +89,8 @@ export class Session implements OutboundHost, InboundHost {
   readonly #own: Limits
   #peer: Limits = DEFAULT_LIMITS
   #nextStream = 1
+  #rulesOf = ''
+  #rules: EncodeRules | undefined
   #lastStream = -1
   /** The last stream that the peer takes, once it has said goaway. */
   #peerLast = MAX_INT32
@@ -178,12 +180,7 @@ export class Session implements OutboundHost, InboundHost {
     if (this.#unclosed >= maxStreams) {
       throw new NotSent('resource_exhausted', tooManyCalls(maxStreams), { endpoint, instanceId, retryable: true })
     }
-    const rules = {
-      code: 'invalid_argument',
-      what: `request of ${endpoint}`,
-      maxBytes: this.#peer.maxItemBytes,
-    } as const
-    const request = encodeValue(call.request, { ...rules, codec: this.codec })
+    const request = encodeValue(call.request, this.#rulesFor(endpoint))
     const window = new ReceiveWindow(this.#window, call.prefetch)
     const stream = this.#nextStream
     this.#nextStream += 2
@@ -217,6 +214,21 @@ export class Session implements OutboundHost, InboundHost {
       outbound.onReject(SluiceError.from(thrown))
     }
     return outbound
+  }
+
+  /** Those for the endpoint that was called last are kept: the same is called again and again. */
+  #rulesFor(endpoint: string): EncodeRules {
+    if (this.#rulesOf !== endpoint || this.#rules === undefined) {
+      const { codec } = this
+      this.#rulesOf = endpoint
+      this.#rules = {
+        code: 'invalid_argument',
+        what: `request of ${endpoint}`,
+        maxBytes: this.#peer.maxItemBytes,
+        codec,
+      }
+    }
+    return this.#rules
   }
 
   /** A listener's: tells the peer what has changed in what is served here. */

@@ -52,6 +52,8 @@ const { utf8Write } = Buffer.prototype as unknown as {
 }
 /** Longer texts are written by native code: it takes as long to call it as to write so much. */
 const SHORT_TEXT = 40
+/** So many are copied in less time than it takes to call native code. */
+const FEW_BYTES = 64
 /** An encoder keeps its buffer; one whose buffer has grown beyond this is replaced. */
 const KEPT_BYTES = 256 * 1024
 
@@ -68,7 +70,11 @@ export class ValueWriter extends Output {
   encode(value: unknown, rules: EncodeRules): Uint8Array {
     try {
       const size = this.value(value, rules)
-      return this.bytes.slice(0, size)
+      // Not `slice`: Buffer is a subclass of Uint8Array, since when V8 looks for others at every slice.
+      const copy = new Uint8Array(size)
+      if (size > FEW_BYTES) copy.set(new Uint8Array(this.bytes.buffer, 0, size))
+      else for (let at = 0; at < size; at++) copy[at] = this.bytes[at] as number
+      return copy
     } finally {
       this.reset()
     }

@@ -16,9 +16,13 @@ interface Familiar {
   readonly bytes: Uint8Array
 }
 
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, from: number, to: number): string
+}
+
 const FAMILIAR_BYTES = 256
-/** Of different endings, since ids of one kind differ there: a few endpoints and instances are most of what comes. */
-const FAMILIAR: readonly Familiar[] = Array.from({ length: 16 }, () => ({
+/** A few endpoints and instances are most of what comes. */
+const FAMILIAR: readonly Familiar[] = Array.from({ length: 61 }, () => ({
   size: 0,
   text: '',
   bytes: new Uint8Array(FAMILIAR_BYTES),
@@ -70,7 +74,7 @@ export class FieldReader {
     const short = this.#ascii()
     if (short >= 0) {
       const from = this.#pos - short
-      if (short >= least && short <= most) return this.#bytes.toString('latin1', from, this.#pos)
+      if (short >= least && short <= most) return latin1Slice.call(this.#bytes, from, this.#pos)
       return this.refuse(`${field} has ${short} characters; it must have ${least} to ${most}`)
     }
     const head = this.#peek()
@@ -92,14 +96,16 @@ export class FieldReader {
       return this.text(field)
     }
     const from = this.#pos - size
-    const last = this.#bytes[this.#pos - 1] as number
-    const slot = FAMILIAR[last % FAMILIAR.length] as Familiar
+    const bytes = this.#bytes
+    // Names and ids of one kind differ at their end.
+    const mix = size * 31 + (bytes[this.#pos - 1] as number) * 7 + (bytes[from + (size >> 1)] as number)
+    const slot = FAMILIAR[mix % FAMILIAR.length] as Familiar
     let same = slot.size === size ? 0 : size + 1
-    while (same < size && slot.bytes[same] === this.#bytes[from + same]) same++
+    while (same < size && slot.bytes[same] === bytes[from + same]) same++
     if (same !== size) {
       slot.size = size
-      slot.text = this.#bytes.toString('latin1', from, this.#pos)
-      this.#bytes.copy(slot.bytes, 0, from, this.#pos)
+      slot.text = latin1Slice.call(bytes, from, this.#pos)
+      for (let at = 0; at < size; at++) slot.bytes[at] = bytes[from + at] as number
     }
     return slot.text
   }

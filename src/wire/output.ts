@@ -49,7 +49,7 @@ export class Output {
   /** Hands over what was gathered. */
   take(): Uint8Array | undefined {
     if (this.used === this.#start) return undefined
-    const taken = this.bytes.subarray(this.#start, this.used)
+    const taken = new Uint8Array(this.bytes.buffer, this.#start, this.used - this.#start)
     this.#start = this.used
     this.#slab.lent++
     return taken

@@ -57,7 +57,7 @@ export function readPlain(values: unknown[], body: Uint8Array, count: number, an
     // The library meets the same, and says it.
   } finally {
     bytes = NONE
-    waiting.fill(undefined, 0, highest)
+    for (let index = 0; index < highest; index++) waiting[index] = undefined
     used = highest = 0
     isReading = false
   }
@@ -165,7 +165,10 @@ function text(length: number): string {
 function bin(length: number): Uint8Array {
   count()
   const from = taken(length)
-  return bytes.slice(from, at)
+  // Not `slice`: Buffer is a subclass of Uint8Array, since when V8 looks for others at every slice.
+  const own = new Uint8Array(length)
+  own.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length))
+  return own
 }
 
 function count(): void {
