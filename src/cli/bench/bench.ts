@@ -3,7 +3,7 @@
  * of its own, over Unix sockets and over TCP.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CliError, EXIT } from '../exit-codes.ts'
 import { Output, onInterrupt, say } from '../terminal.ts'
@@ -26,7 +26,8 @@ const MAX_SOCKET_PATH = 100
 export async function bench(path: string, options: BenchOptions): Promise<number> {
   const { pipeline } = await loadPipeline(path)
   const plan = await planBench(pipeline, path, options)
-  const report = options.report === undefined ? undefined : await prepareReport(options.report, resolve(path))
+  const report = options.report === undefined ? undefined : prepareReport(options.report, resolve(path))
+  const busy = machine()
   const run = new Run(resolve(path), plan)
   let interrupted: number | undefined
   onInterrupt((exitCode) => {
@@ -45,7 +46,7 @@ export async function bench(path: string, options: BenchOptions): Promise<number
   const summary = summaryOf(
     {
       ...{ pipeline: path, endpoint: plan.target.endpoint, settings: plan.settings, pace: plan.pace },
-      ...{ machine: machine(), interrupted: interrupted !== undefined, replicas: plan.replicas },
+      ...{ machine: busy, interrupted: interrupted !== undefined, replicas: plan.replicas },
     },
     measured,
   )
@@ -81,6 +82,7 @@ function machine(): Machine {
   return {
     ...{ node: process.version, cpu: cpu?.model.trim() ?? 'unknown', cores: availableParallelism() },
     ...{ platform: `${process.platform} ${process.arch}`, date: new Date().toISOString() },
+    loadBefore: loadavg()[0] as number,
   }
 }
 
@@ -157,7 +159,7 @@ class Run {
   }
 
   #directory(transport: string): string {
-    this.#dir ??= mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+    this.#dir ??= mkdtempSync(join(tmpdir(), 'sluice-run-'))
     const dir = join(this.#dir, transport)
     if (transport === 'unix' && Buffer.byteLength(join(dir, 's9999')) > MAX_SOCKET_PATH) {
       throw new CliError(

@@ -13,7 +13,9 @@ export interface StageShares {
   readonly work: number
   readonly wait: number
   readonly blocked: number
-  /** Handlers at work at a time, per process. */
+  /** Handlers that there are at a time, per process. */
+  readonly handlers: number
+  /** Of these, at work. */
   readonly atWork: number
   /** How busy the event loop of its busiest process was, 0 to 1; null where stages share one. */
   readonly loop: number | null
@@ -36,8 +38,9 @@ export interface Bottleneck {
   readonly sentence: string
 }
 
-/** Below this, a stage is no bottleneck. */
+/** Below this, a stage is no bottleneck: where all of them share a thread, and where each has its own. */
 const MIN_WORK = 0.25
+const MIN_WORK_APART = 0.5
 const FULL_MACHINE = 0.9
 
 export function stagesOf(metered: readonly Turn[], replicas: ReadonlyMap<string, number> | undefined): StageShares[] {
@@ -62,6 +65,7 @@ export function stagesOf(metered: readonly Turn[], replicas: ReadonlyMap<string,
     return {
       endpoint,
       ...{ work: share(workMs, all), wait: share(waitMs, all), blocked: share(blockedMs, all) },
+      handlers: wallMs === 0 ? 0 : all / wallMs / processes,
       atWork: wallMs === 0 ? 0 : workMs / wallMs / processes,
       loop: replicas === undefined ? null : (loops.get(componentOf(endpoint)) ?? 0),
     }
@@ -109,7 +113,7 @@ export function bottleneckOf(
   if (top === undefined) return null
   const isFull = isApart && cores >= FULL_MACHINE * machineCores
   const full = isFull ? `; all ${machineCores} cores are busy, so more processes would not help` : ''
-  if (load(top) < MIN_WORK) {
+  if (load(top) < (isApart ? MIN_WORK_APART : MIN_WORK)) {
     const why = isApart
       ? 'most of the time goes into waiting for each other, call after call: more calls in flight (--concurrency) fill it'
       : 'most of the time goes into passing items on'

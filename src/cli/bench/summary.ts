@@ -33,6 +33,8 @@ export interface Machine {
   readonly cores: number
   readonly platform: string
   readonly date: string
+  /** Processes that wanted a core in the minute before; more than there are cores, and every number is low. */
+  readonly loadBefore: number
 }
 
 export interface TransportSummary {

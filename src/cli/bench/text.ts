@@ -45,7 +45,7 @@ export function textOf(summary: Summary): string[] {
   }
   const [detailed] = [...measured].reverse().filter(({ stages }) => stages.length > 0)
   if (detailed !== undefined) lines.push('', ...detailsOf(detailed))
-  const notes = transports.flatMap(notesOf)
+  const notes = allNotesOf(summary)
   const sentences = measured.flatMap(({ transport, bottleneck }) =>
     bottleneck === null ? [] : wrapped(`${transport}: ${bottleneck.sentence}.`),
   )
@@ -84,6 +84,19 @@ function detailsOf({ transport, stages, edges }: TransportSummary): string[] {
       'works, waits, blocked: share of its handlers’ time, working, waiting for calls of its own, with an item nobody took. at work: handlers working at a time, per process. starved: the caller waited for an item, share of a call.',
     ),
   ]
+}
+
+/** What somebody has to know who reads the numbers. */
+export function allNotesOf({ transports, interrupted, machine }: Summary): string[] {
+  const { loadBefore, cores } = machine
+  const notes = transports.flatMap(notesOf)
+  if (interrupted) notes.push('Interrupted: these are the numbers of what was measured until then.')
+  if (loadBefore > cores) {
+    notes.push(
+      `The machine was busy before (load ${loadBefore.toFixed(1)} on ${cores} cores): compare these numbers with each other only.`,
+    )
+  }
+  return notes
 }
 
 function notesOf({
