@@ -41,6 +41,8 @@ export interface Bottleneck {
 /** Below this, a stage is no bottleneck: where all of them share a thread, and where each has its own. */
 const MIN_WORK = 0.25
 const MIN_WORK_APART = 0.5
+/** On one thread, a stage that has no more than so much before the next is one of several. */
+const AHEAD = 1.25
 const FULL_MACHINE = 0.9
 
 export function stagesOf(metered: readonly Turn[], replicas: ReadonlyMap<string, number> | undefined): StageShares[] {
@@ -74,17 +76,12 @@ export function stagesOf(metered: readonly Turn[], replicas: ReadonlyMap<string,
 
 export function edgesOf(metered: readonly Turn[]): EdgeShares[] {
   const wallMs = metered.reduce((all, { loaded }) => all + loaded.elapsedMs, 0)
-  const edges = new Map<string, EdgeTally>()
-  const none = { starvedMs: 0, openMs: 0, blockedMs: 0, heldMs: 0, calls: 0, items: 0 }
+  const edges = new Map<string, Writable<EdgeTally>>()
   for (const each of metered.flatMap(({ used }) => used.flatMap(({ used: own }) => own.tallies?.edges ?? []))) {
-    const { caller, callee } = each
-    const key = `${caller}>${callee}`
-    const before: EdgeTally = edges.get(key) ?? { caller, callee, ...none }
-    const added = Object.keys(none).map((name) => {
-      const field = name as keyof typeof none
-      return [field, before[field] + each[field]] as const
-    })
-    edges.set(key, { caller, callee, ...none, ...Object.fromEntries(added) })
+    const key = `${each.caller}>${each.callee}`
+    const edge = edges.get(key)
+    if (edge === undefined) edges.set(key, { ...each })
+    else for (const field of SUMMED) edge[field] += each[field]
   }
   return [...edges.values()]
     .filter(({ openMs, heldMs }) => openMs > 0 || heldMs > 0)
@@ -93,6 +90,9 @@ export function edgesOf(metered: readonly Turn[]): EdgeShares[] {
       itemsPerS: wallMs === 0 ? 0 : items / (wallMs / 1_000),
     }))
 }
+
+const SUMMED = ['starvedMs', 'openMs', 'blockedMs', 'heldMs', 'calls', 'items'] as const
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] }
 
 export interface Surroundings {
   /** Every stage has processes of its own. */
@@ -113,14 +113,16 @@ export function bottleneckOf(
   if (top === undefined) return null
   const isFull = isApart && cores >= FULL_MACHINE * machineCores
   const full = isFull ? `; all ${machineCores} cores are busy, so more processes would not help` : ''
+  const busiest = `the busiest, ${nameOf(top.endpoint)}, is at work ${howMuch(top)} of the time`
   if (load(top) < (isApart ? MIN_WORK_APART : MIN_WORK)) {
     const why = isApart
       ? 'most of the time goes into waiting for each other, call after call: more calls in flight (--concurrency) fill it'
       : 'most of the time goes into passing items on'
-    return {
-      endpoint: null,
-      sentence: `no stage is the bottleneck: the busiest, ${nameOf(top.endpoint)}, is at work ${percent(load(top))} of the time; ${why}${full}`,
-    }
+    return { endpoint: null, sentence: `no stage is the bottleneck: ${busiest}; ${why}${full}` }
+  }
+  if (!isApart && next !== undefined && load(top) < AHEAD * load(next)) {
+    const others = `${nameOf(next.endpoint)} for ${howMuch(next)}`
+    return { endpoint: null, sentence: `no stage stands out: ${busiest}, ${others}` }
   }
   const name = nameOf(top.endpoint)
   const seen = [seenAtWork(top), ...seenByCallers(top, edges)]

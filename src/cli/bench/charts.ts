@@ -178,14 +178,14 @@ export class Charts {
       yAxis: categoryAxis(names),
       series: [
         part(
-          'blocked',
-          BLOCKED,
-          rows.map(({ blocked }) => blocked),
-        ),
-        part(
           'starved',
           WAIT,
           rows.map(({ starved }) => starved),
+        ),
+        part(
+          'blocked',
+          BLOCKED,
+          rows.map(({ blocked }) => blocked),
         ),
       ],
     })

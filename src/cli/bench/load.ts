@@ -5,7 +5,7 @@
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Client } from '../../client/client.ts'
-import { isSluiceError, SluiceError } from '../../core/error.ts'
+import { describe, type SluiceError } from '../../core/error.ts'
 import type { ResponseStream } from '../../stream/response-stream.ts'
 import type { Distribution, Distributions, Loaded, LoadOrder, Quantiles } from './messages.ts'
 
@@ -168,7 +168,7 @@ class Load {
       if (lastAt === 0) this.#empty++
     } catch (thrown) {
       if (this.#isOver) return
-      const { code, message, endpoint } = isSluiceError(thrown) ? thrown : SluiceError.from(thrown)
+      const { code, message, endpoint } = failureOf(thrown)
       const where = endpoint === undefined || message.includes(endpoint) ? '' : ` in ${endpoint}`
       this.#count(code, `${message.replace(/\s*\n\s*/g, ' ')} (${code}${where})`)
     } finally {
@@ -181,6 +181,17 @@ class Load {
     this.#failed[code] = (this.#failed[code] ?? 0) + 1
     this.#firstError ??= { code, message }
   }
+}
+
+/** Judged by its looks: the package that the pipeline imports may be another copy of this one. */
+function failureOf(thrown: unknown): {
+  readonly code: string
+  readonly message: string
+  readonly endpoint?: string | undefined
+} {
+  const { code, endpoint } = (thrown ?? {}) as Partial<SluiceError>
+  const isOurs = thrown instanceof Error && typeof code === 'string'
+  return { code: isOurs ? code : 'unknown', message: describe(thrown), endpoint: isOurs ? endpoint : undefined }
 }
 
 function nanoseconds(): RecordableHistogram {

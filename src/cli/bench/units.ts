@@ -24,7 +24,8 @@ export function formatTime(ms: number): string {
 
 /** Three digits that count, and no exponent. */
 export function digits(value: number): string {
-  const size = Math.abs(value)
+  // As it will be shown: 99.99 is 100.
+  const size = Math.abs(Number(value.toPrecision(3)))
   return size >= 100 ? THOUSANDS.format(value) : size >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
 

@@ -5,10 +5,8 @@
 import { rmdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, isSluiceError } from '../../core/error.ts'
-import { file } from '../../discovery/file/index.ts'
 import type { CreateOptions } from '../../runtime/options.ts'
 import type { PipelineHost } from '../../runtime/pipeline.ts'
-import { tcp } from '../../transport/tcp/index.ts'
 import { CliError } from '../exit-codes.ts'
 import { loadPipeline } from '../up/load-pipeline.ts'
 import { partOf } from '../up/plan.ts'
@@ -65,7 +63,7 @@ tell({ bench: 'ready' })
 
 async function start(role: Role): Promise<void> {
   const { pipeline, host } = await loadPipeline(path)
-  const runtime = await host.create({ ...transportOf(role, host), logger: { warn: complain } }, meter)
+  const runtime = await host.create({ ...(await transportOf(role, host)), logger: { warn: complain } }, meter)
   await serveParts(runtime, pipeline, typed.map(partOf), path)
   const { load } = role
   if (load === undefined) return
@@ -80,10 +78,13 @@ async function start(role: Role): Promise<void> {
   })
 }
 
-function transportOf({ transport, dir, socket }: Role, { memory }: PipelineHost): CreateOptions {
+/** Also of the discovery its own: what it is told otherwise, it reads in the environment. */
+async function transportOf({ transport, dir, socket }: Role, { memory, tcp }: PipelineHost): Promise<CreateOptions> {
   if (transport === 'memory') return { transport: memory() }
   if (transport === 'wire') return { transport: memory({ isolate: 'wire' }) }
-  return { transport: tcp(socket === undefined ? {} : { path: socket }), discovery: file({ dir, cluster: transport }) }
+  process.env.SLUICE_FILE_DIR = dir
+  process.env.SLUICE_CLUSTER = transport
+  return { transport: await tcp(socket === undefined ? {} : { path: socket }), discovery: 'file' }
 }
 
 /** Begins to measure this process; what is given back ends it. */
