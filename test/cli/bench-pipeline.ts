@@ -9,16 +9,31 @@ interface Ask {
 
 class Front {
   #back!: Client<Ask, { readonly number: number }>
+  #slowBack!: Client<Ask, { readonly number: number }>
   #calls = 0
 
   async initialize(runtime: DistributedRuntime) {
     this.#back = await runtime.endpoint<Back['generate']>('bench.back.generate').client()
-    await this.#back.waitForInstances()
+    this.#slowBack = await runtime.endpoint<Back['slow']>('bench.back.slow').client()
+    await Promise.all([this.#back.waitForInstances(), this.#slowBack.waitForInstances()])
   }
 
   async *generate(ask: Ask, context: Context) {
     console.log('front was called')
     yield* (await this.#back.generate(ask, { context })).values()
+  }
+
+  /** Takes its time with every item that the back stage gives. */
+  async *slow(ask: Ask, context: Context) {
+    for await (const item of (await this.#back.generate(ask, { context })).values()) {
+      await context.sleep(20)
+      yield item
+    }
+  }
+
+  /** Passes on what a slow back stage gives. */
+  async *quick(ask: Ask, context: Context) {
+    yield* (await this.#slowBack.generate(ask, { context })).values()
   }
 
   /** Writes into a file which process was called. */
@@ -62,15 +77,34 @@ class Back {
   async *generate({ count }: Ask) {
     for (let number = 1; number <= count; number++) yield { number }
   }
+
+  async *slow({ count }: Ask, context: Context) {
+    for (let number = 1; number <= count; number++) {
+      await context.sleep(20)
+      yield { number }
+    }
+  }
 }
 
-const endpoints = ['generate', 'marked', 'endless', 'nothing', 'sometimes', 'fail', 'refuse', 'die', 'local']
+const endpoints = [
+  'generate',
+  'slow',
+  'quick',
+  'marked',
+  'endless',
+  'nothing',
+  'sometimes',
+  'fail',
+  'refuse',
+  'die',
+  'local',
+]
 
 export default definePipeline({
   namespace: 'bench',
   components: {
     front: { stage: () => new Front(), endpoints },
-    back: { stage: () => new Back() },
+    back: { stage: () => new Back(), endpoints: ['generate', 'slow'] },
   },
   example: { count: 20 },
 })

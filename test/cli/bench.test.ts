@@ -89,6 +89,22 @@ test('an endless stream has items and no calls, and one without items says so', 
   assert.match(nothing.stdout, /memory: the pipeline yields nothing: [\d,]+ calls ended without an item/)
 })
 
+test('the stage that takes its time is the bottleneck, whether it gives or takes', LIMIT, async () => {
+  const desk = new Desk()
+  const cases = [
+    ['slow', 'bench.front.slow'],
+    ['quick', 'bench.back.slow'],
+  ] as const
+  for (const [endpoint, slowest] of cases) {
+    const line = `bench ${PIPELINE} -e front.${endpoint} -r '{"count":10}' -d 1s --transports memory,unix --json`
+    const { transports } = summary((await desk.run(line)).stdout)
+    assert.equal(
+      transports.map(({ bottleneck }) => bottleneck?.endpoint),
+      [slowest, slowest],
+    )
+  }
+})
+
 test('calls that fail are counted, and where all of them fail the first error is told', LIMIT, async () => {
   const desk = new Desk()
   const on = (endpoint: string, transports = 'memory') =>

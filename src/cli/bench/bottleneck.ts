@@ -150,8 +150,9 @@ function howMuch({ atWork, loop }: StageShares): string {
 function seenByCallers({ endpoint }: StageShares, edges: readonly EdgeShares[]): string[] {
   const [edge] = edges.filter(({ callee }) => callee === endpoint).sort((a, b) => b.starved - a.starved)
   if (edge === undefined) return []
+  const caller = nameOf(edge.caller)
   return [
-    `${nameOf(edge.caller)} waits for it ${percent(edge.starved)} of a call, and it for ${nameOf(edge.caller)} ${percent(edge.blocked)}`,
+    `${caller} waits ${percent(edge.starved)} of a call for its items, it waits ${percent(edge.blocked)} for ${caller} to take them`,
   ]
 }
 

@@ -113,11 +113,11 @@ function measure(metered: boolean): () => Used {
 /** Whoever would have removed it may have been killed; the last process to go leaves nothing. */
 function removeDirectory(): void {
   if (dir === undefined) return
-  rmSync(dir, { recursive: true, force: true })
   try {
+    rmSync(dir, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 })
     rmdirSync(dirname(dir))
   } catch {
-    // Processes of another transport are still there.
+    // Other processes still write there, or those of another transport are there: the last one removes it.
   }
 }
 
