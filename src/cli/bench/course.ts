@@ -131,7 +131,7 @@ class Lane {
   }
 
   get itemsPerS(): number {
-    return this.#series.last
+    return this.#series.soFar
   }
 
   get measured(): Measured {
@@ -198,7 +198,8 @@ class Series {
   #points: (readonly [atMs: number, itemsPerS: number])[] = []
   #doneMs = 0
   #before = { items: 0, elapsedMs: 0 }
-  last = 0
+  /** Items per second of the round that is under way. */
+  soFar = 0
 
   get points(): TransportSummary['series'] {
     return this.#points
@@ -212,10 +213,11 @@ class Series {
     const ms = elapsedMs - this.#before.elapsedMs
     // The rest of a round is a short piece that says little.
     if (ms < MIN_SEEN_MS) return
-    this.last = (items - this.#before.items) / (ms / 1_000)
+    const itemsPerS = (items - this.#before.items) / (ms / 1_000)
     this.#before = { items, elapsedMs }
+    this.soFar = items / (elapsedMs / 1_000)
     if (!counts) return
-    this.#points.push([this.#doneMs + elapsedMs, this.last])
+    this.#points.push([this.#doneMs + elapsedMs, itemsPerS])
     if (this.#points.length > MAX_SERIES) this.#thin()
   }
 

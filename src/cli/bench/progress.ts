@@ -26,7 +26,7 @@ export class Progress {
     if (now - this.#shownAt < EVERY_MS) return
     this.#shownAt = now
     const rate = itemsPerS === 0 ? '' : `  ${formatRate(itemsPerS)} items/s`
-    this.#show(`${transport.padEnd(6)}  ${phase}  ${formatAge(leftMs)} left${rate}`)
+    this.#show(`${transport.padEnd(6)}  ${phase}  ${formatAge(Math.ceil(leftMs / 1_000) * 1_000)} left${rate}`)
   }
 
   clear(): void {

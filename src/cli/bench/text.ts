@@ -140,7 +140,7 @@ function columns(rows: readonly (readonly string[])[]): string[] {
 function wrapped(text: string): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(/\s+/)) {
+  for (const word of text.split(/ (?!%)/)) {
     if (line !== '' && line.length + 1 + word.length > WIDTH) {
       lines.push(line)
       line = `  ${word}`
