@@ -34,6 +34,7 @@ process.once('disconnect', () => {
   removeDirectory()
   process.exit(0)
 })
+if (!process.connected) process.exit(0)
 
 const answers: Answers = {
   start: async (role: Role) => {
