@@ -26,6 +26,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   rxjs: ['stream/observable.ts', 'actor/bus.ts'],
   '@msgpack/msgpack': ['wire/encode.ts', 'wire/library.ts'],
   commander: ['cli/program.ts', 'cli/commands.ts', 'cli/completion.ts'],
+  echarts: ['cli/bench/charts.ts'],
   eventemitter3: ['runtime/events.ts', 'runtime/isolating-emitter.ts'],
   'node:net': ['transport/tcp/'],
   'node:fs': [

@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Logs } from './logs.ts'
 import type { NodeMessage, UpMessage, WorkerMessage } from './messages.ts'
-import type { Job } from './plan.ts'
+import { type Job, textOf } from './plan.ts'
 
 /** This file is `.ts` in a checkout and `.js` in the package, and so is the worker's. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
@@ -30,6 +30,8 @@ export interface Launch {
   readonly watch: boolean
   /** It has loaded a file; it was started at `since`. */
   readonly onLoaded: (file: string, since: number) => void
+  /** Another program than the worker of `sluice up`, and who hears what it says besides. */
+  readonly program?: { readonly file: string; readonly onMessage: (message: unknown) => void }
 }
 
 export class Replica {
@@ -50,9 +52,9 @@ export class Replica {
   #isGone = false
   readonly #child: ChildProcess
 
-  constructor({ job, path, env, inspect, watch, onLoaded }: Launch, logs: Logs) {
+  constructor({ job, path, env, inspect, watch, onLoaded, program }: Launch, logs: Logs) {
     this.label = job.label
-    const child = fork(WORKER, [path, ...job.parts.map(({ component, copies }) => `${component}=${copies}`)], {
+    const child = fork(program?.file ?? WORKER, [path, ...job.parts.map(textOf)], {
       execArgv: execArgv(inspect),
       env: { ...process.env, ...job.env, ...env, ...(watch && { WATCH_REPORT_DEPENDENCIES: '1' }) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -85,6 +87,7 @@ export class Replica {
     })
     this.ready = new Promise((resolve, reject) => {
       child.on('message', (message) => {
+        program?.onMessage(message)
         const said = message as WorkerMessage | (NodeMessage & { readonly sluice?: undefined })
         if (said.sluice === 'ready') resolve(said.instanceIds)
         else if (said.sluice === 'runtime') this.runtimeId = said.runtimeId
@@ -109,7 +112,17 @@ export class Replica {
   }
 
   tell(message: UpMessage): void {
+    this.send(message)
+  }
+
+  /** Sends it what its program understands. */
+  send(message: object): void {
     if (this.#child.connected) this.#child.send(message, () => {})
+  }
+
+  /** Lets go of it; its program ends by itself. */
+  disconnect(): void {
+    if (this.#child.connected) this.#child.disconnect()
   }
 
   #loaded(file: string, onLoaded: Launch['onLoaded']): void {

@@ -5,12 +5,12 @@
  */
 import { createRequire } from 'node:module'
 import { describe, isSluiceError } from '../../core/error.ts'
-import type { PipelineComponent } from '../../runtime/pipeline.ts'
 import type { DistributedRuntime } from '../../runtime/runtime.ts'
 import { CliError } from '../exit-codes.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import type { UpMessage, WorkerMessage } from './messages.ts'
-import type { Part } from './plan.ts'
+import { type Part, partOf } from './plan.ts'
+import { serveParts } from './serve-parts.ts'
 
 /** Once `up` is gone, every process is gone within 10 s: callers first, as long as there is time. */
 const CALLERS_MS = 4_000
@@ -48,35 +48,13 @@ try {
 async function serve(path: string, parts: readonly Part[]): Promise<void> {
   const { pipeline, host } = await loadPipeline(path)
   if (leaving !== undefined) return
-  const { namespace, components } = pipeline
   const created = await host.create()
   runtime = created
   tell({ sluice: 'runtime', runtimeId: created.id })
   void created.closed.then(({ error }) => leaving ?? fail(error ?? new CliError('its runtime was closed')))
-  // Together, because stages wait for each other in `initialize`.
-  const serving = parts.flatMap(({ component, copies }) => {
-    const found = components[component]
-    if (found === undefined) throw new CliError(`${path} has no component ${component} any more`)
-    return Array.from({ length: copies }, () => serveStage(created, namespace, component, found))
-  })
-  const instanceIds = (await Promise.all(serving)).flat()
+  const instanceIds = await serveParts(created, pipeline, parts, path)
   tell({ sluice: 'loaded', files: Object.keys(createRequire(import.meta.url).cache) })
   tell({ sluice: 'ready', instanceIds })
-}
-
-async function serveStage(
-  runtime: DistributedRuntime,
-  namespace: string,
-  component: string,
-  { stage: make, endpoints, concurrency }: PipelineComponent,
-): Promise<string[]> {
-  const stage = await make()
-  const named = runtime.namespace(namespace).component(component)
-  const serving = endpoints.map(async (endpoint) => {
-    const { instanceId } = await named.endpoint(endpoint).serve(stage as never, { concurrency })
-    return instanceId
-  })
-  return Promise.all(serving)
 }
 
 function leave(timeoutMs: number): Promise<never> {
@@ -112,11 +90,6 @@ function isAlive(pid: number): boolean {
 function tell(message: WorkerMessage): void {
   // Should `up` be gone, `disconnect` has said so.
   process.send?.(message, undefined, undefined, () => {})
-}
-
-function partOf(text: string): Part {
-  const [component = '', copies] = text.split('=')
-  return { component, copies: Number(copies) }
 }
 
 function fail(thrown: unknown): never {
