@@ -3,10 +3,10 @@
  * that no command waits for what only another needs.
  */
 import { Argument, type Command, Option } from 'commander'
+import { TRANSPORTS as BENCH_TRANSPORTS } from './bench/messages.ts'
 import { complete, completion, SHELLS, type Shell } from './completion.ts'
 import { DISCOVERIES, TRANSPORTS } from './connect.ts'
 import { EXIT_CODES } from './exit-codes.ts'
-import { TRANSPORTS as BENCH_TRANSPORTS } from './bench/messages.ts'
 import { count, duration, list, pair, positive } from './values.ts'
 
 /** How long a call waits for somebody to serve its endpoint, unless told otherwise. */

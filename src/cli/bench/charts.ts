@@ -5,9 +5,9 @@
 import { createRequire } from 'node:module'
 import type { ECharts, EChartsOption } from 'echarts'
 import { CliError } from '../exit-codes.ts'
+import type { EdgeShares, StageShares } from './bottleneck.ts'
 import { nameOf, percent } from './bottleneck.ts'
 import type { BenchTransport, Distribution } from './messages.ts'
-import type { EdgeShares, StageShares } from './bottleneck.ts'
 import type { TransportSummary } from './summary.ts'
 import { formatRate, formatTime } from './units.ts'
 

@@ -8,13 +8,21 @@
  * wait as there are calls of theirs that owe them something. What a handler awaits that is no call counts as its work.
  */
 import { type BoundHandler, isThenable, iteratorOf } from '../../actor/handler.ts'
-import type { Call, Dispatch, Ending, Source } from '../../core/call.ts'
+import {
+  type Call,
+  type Dispatch,
+  type Ending,
+  isPending,
+  type Pending,
+  refusing,
+  type Source,
+} from '../../core/call.ts'
 import type { Context } from '../../core/context.ts'
 import type { Dependant } from '../../core/dependant.ts'
 import type { SluiceError } from '../../core/error.ts'
 import type { Entry, List } from '../../core/list.ts'
 import type { Meter } from '../../runtime/meter.ts'
-import { EdgeClock, HandlersClock, type Tallies, zeroStage, type StageTally } from './tallies.ts'
+import { EdgeClock, HandlersClock, type StageTally, type Tallies, zeroStage } from './tallies.ts'
 
 /** Who calls without being a handler, as far as the context of the call tells. */
 export const CLIENT = 'client'
@@ -240,7 +248,7 @@ class MeteredCall implements Call, Source, Dependant {
     this.context.add(this)
   }
 
-  through(dispatch: Dispatch): Source | Promise<Source> {
+  through(dispatch: Dispatch): Source | Pending {
     const taken = (source: Source): Source => {
       this.#came()
       this.#source = source
@@ -254,7 +262,7 @@ class MeteredCall implements Call, Source, Dependant {
       // Being accepted is waited for as an item is.
       this.#wait()
       const source = dispatch(this)
-      return source instanceof Promise ? source.then(taken, refused) : taken(source)
+      return isPending(source) ? refusing(source, refused, taken) : taken(source)
     } catch (thrown) {
       return refused(thrown)
     }

@@ -2,7 +2,7 @@
  * What was measured, as one value: what `--json` prints, and what table and report show. Rates and latencies are medians over
  * the rounds; counts are sums; shares come from the rounds in which a meter looked.
  */
-import { type Bottleneck, bottleneckOf, edgesOf, type EdgeShares, type StageShares, stagesOf } from './bottleneck.ts'
+import { type Bottleneck, bottleneckOf, type EdgeShares, edgesOf, type StageShares, stagesOf } from './bottleneck.ts'
 import type { BenchTransport, Distributions, Pace, Quantiles } from './messages.ts'
 import type { Turn } from './rig.ts'
 
