@@ -84,11 +84,25 @@ function decoderAt(index: number): Decoder {
   return decoders[index] as Decoder
 }
 
-/** `value` with bytes of its own; bins have been decoded as views. */
+/** Smaller bins are copied in no time. */
+const LARGE_BYTES = 4 * 1024
+
+/**
+ * Whether bytes are large, and most of the memory that they came in. Such are handed out where they are: nobody writes to
+ * what was received, less is kept by that than there is of them, and to copy them took longer than all else.
+ */
+export function isMostOf(length: number, memory: ArrayBufferLike): boolean {
+  return length >= LARGE_BYTES && 2 * length > memory.byteLength
+}
+
+/** `value` with bytes of its own, or as good as that; bins have been decoded as views. */
 export function owned(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Uint8Array.prototype) return (value as Uint8Array).slice()
+  if (prototype === Uint8Array.prototype) {
+    const bytes = value as Uint8Array
+    return isMostOf(bytes.length, bytes.buffer) ? bytes : bytes.slice()
+  }
   if (prototype === Array.prototype) {
     const array = value as unknown[]
     for (let index = 0; index < array.length; index++) array[index] = owned(array[index])

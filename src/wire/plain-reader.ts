@@ -4,7 +4,7 @@
  * accepts what `scan` and the library refuse, and refuses nothing by itself.
  */
 import { endOfKey, findKey, type Key, keyOf, makeKey } from './key-cache.ts'
-import { extensionAt } from './library.ts'
+import { extensionAt, isMostOf } from './library.ts'
 import { float32At, float64At, int32At, int64At, uint64At } from './numbers.ts'
 import { MAX_OBJECTS } from './scan.ts'
 import { builtWithout, SHAPE_FIELDS, type Shape } from './shapes.ts'
@@ -161,10 +161,10 @@ function text(length: number): string {
   return long
 }
 
-/** In memory of its own. */
 function bin(length: number): Uint8Array {
   count()
   const from = taken(length)
+  if (isMostOf(length, bytes.buffer)) return new Uint8Array(bytes.buffer, bytes.byteOffset + from, length)
   // Not `slice`: Buffer is a subclass of Uint8Array, since when V8 looks for others at every slice.
   const own = new Uint8Array(length)
   own.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length))
