@@ -26,7 +26,17 @@ export class SocketPipe implements Pipe {
   }
 
   write(bytes: Uint8Array, written?: () => void): boolean {
-    return this.#socket.write(bytes, written)
+    const socket = this.#socket
+    if (written === undefined) return socket.write(bytes)
+    let isTold = false
+    const tell = () => {
+      if (!isTold) written()
+      isTold = true
+    }
+    const mayGoOn = socket.write(bytes, tell)
+    // The system has taken all of it; the socket says so only in the next tick, and much may be written until then.
+    if (socket.writableLength === 0) tell()
+    return mayGoOn
   }
 
   keepAlive(keep: boolean): void {
