@@ -136,6 +136,22 @@ test('a stage that was broken by a save goes on as it was, and is mended by the 
   })
 })
 
+test('a stage that cannot be loaded at the start is waited for until it is mended', limit, () => {
+  const path = twoStages()
+  const file = join(dirname(path), 'one.ts')
+  writeFileSync(file, 'export class Stage {{')
+  return withUp([path, '--watch'], async (up) => {
+    await up.printed(
+      /one \(process \d+\) cannot be loaded; it is started again when one of its files is saved/,
+      'stderr',
+    )
+    writeFileSync(file, stage(1))
+    await up.ready()
+    assert.is((await (await served(up, 'one')).one(undefined)).version, 1)
+    assert.not.match(up.stderr, /it is started again$/m)
+  })
+})
+
 test('Ctrl-C while a stage is being replaced leaves nothing', limit, () => {
   const path = twoStages()
   return withUp([path, '--watch'], async (up) => {

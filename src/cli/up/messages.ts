@@ -10,6 +10,8 @@ export type WorkerMessage =
   | { readonly sluice: 'ready'; readonly instanceIds: readonly string[] }
   /** It has loaded these files, of which Node itself does not tell. */
   | { readonly sluice: 'loaded'; readonly files: readonly string[] }
+  /** It cannot load what it is to serve, and ends: to start it again would not mend that. */
+  | { readonly sluice: 'unloadable' }
 
 /** To a worker. */
 export type UpMessage =

@@ -15,7 +15,7 @@ import type { Job } from './plan.ts'
 /** This file is `.ts` in a checkout and `.js` in the package, and so is the worker's. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
 /** What of its last words is kept, to be shown once more when it is given up. */
-const LAST_LINES = 10
+const LAST_LINES = 20
 /** A process has ended and its output is still held by one that it started: nobody waits for that. */
 const OUTPUT_MS = 500
 
@@ -47,6 +47,8 @@ export class Replica {
   readonly lastLines: string[] = []
   /** What its record in discovery is called, once it has a runtime. */
   runtimeId: string | undefined
+  /** Whether it could not load what it was to serve. */
+  isUnloadable = false
   #isGone = false
   readonly #child: ChildProcess
 
@@ -88,6 +90,7 @@ export class Replica {
         const said = message as WorkerMessage | (NodeMessage & { readonly sluice?: undefined })
         if (said.sluice === 'ready') resolve(said.instanceIds)
         else if (said.sluice === 'runtime') this.runtimeId = said.runtimeId
+        else if (said.sluice === 'unloadable') this.isUnloadable = true
         else for (const file of loadedBy(said)) this.#loaded(file, onLoaded)
       })
       void this.gone.then((how) => reject(new Error(how)))

@@ -3,14 +3,13 @@
  * stops them in order. What fails again and again stops the pipeline, since restarting does not mend it.
  */
 import { Keeper, type KeeperHost } from './keeper.ts'
+import { MAX_RESTARTS, RESTART_WINDOW_MS } from './limits.ts'
 import type { Logs } from './logs.ts'
 import type { Job } from './plan.ts'
 import { type Launch, Replica } from './replica.ts'
 import type { Sight } from './sight.ts'
 import { Watcher } from './watch.ts'
 
-const MAX_RESTARTS = 3
-const RESTART_WINDOW_MS = 30_000
 const FIRST_BACKOFF_MS = 100
 
 export interface SupervisorOptions {
@@ -87,22 +86,32 @@ export class Supervisor {
   }
 
   #failed(job: Job, replica: Replica, how: string): number | undefined {
-    const { logs } = this.#options
+    const { logs, watch } = this.#options
+    const who = `${job.label} (process ${replica.pid})`
+    if (replica.isUnloadable && watch) {
+      logs.warn(`${who} cannot be loaded; it is started again when one of its files is saved`)
+      return Number.POSITIVE_INFINITY
+    }
+    if (replica.isUnloadable && !this.#keepers.some((each) => each.job.group === job.group && each.wasUp)) {
+      return this.#giveUp(replica, `${who} cannot be loaded`)
+    }
     const now = performance.now()
     const recent = (this.#restarts.get(job.group) ?? []).filter((at) => now - at < RESTART_WINDOW_MS)
     if (recent.length >= MAX_RESTARTS) {
-      const lines = replica.lastLines.map((line) => `\n  ${line}`).join('')
-      this.#failure ??=
-        `${job.label} (process ${replica.pid}) ${how}, after ${MAX_RESTARTS} restarts of ${job.group} within ` +
-        `${RESTART_WINDOW_MS / 1_000} s: the pipeline is stopped${lines && `; it last said:${lines}`}`
-      if (this.#stopping === undefined) logs.warn(this.#failure)
-      void this.stop()
-      return undefined
+      const often = `after ${MAX_RESTARTS} restarts of ${job.group} within ${RESTART_WINDOW_MS / 1_000} s`
+      return this.#giveUp(replica, `${who} ${how}, ${often}`)
     }
     this.#restarts.set(job.group, [...recent, now])
     const waitMs = Math.round(FIRST_BACKOFF_MS * 2 ** recent.length * (0.5 + Math.random() / 2))
-    logs.warn(`${job.label} (process ${replica.pid}) ${how}; it is started again`)
+    logs.warn(`${who} ${how}; it is started again`)
     return waitMs
+  }
+
+  #giveUp({ lastLines }: Replica, why: string): undefined {
+    const lines = lastLines.map((line) => `\n  ${line}`).join('')
+    this.#failure ??= `${why}: the pipeline is stopped${lines && `; it last said:${lines}`}`
+    if (this.#stopping === undefined) this.#options.logs.warn(this.#failure)
+    void this.stop()
   }
 
   #changed(file: string): void {

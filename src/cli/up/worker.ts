@@ -7,7 +7,9 @@ import { createRequire } from 'node:module'
 import { describe, isSluiceError } from '../../core/error.ts'
 import type { PipelineComponent } from '../../runtime/pipeline.ts'
 import type { DistributedRuntime } from '../../runtime/runtime.ts'
-import { CliError } from '../exit-codes.ts'
+import { CliError, EXIT } from '../exit-codes.ts'
+import { isUnloadable, told } from '../told.ts'
+import { DRAIN_MS } from './limits.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import type { UpMessage, WorkerMessage } from './messages.ts'
 import type { Part } from './plan.ts'
@@ -17,8 +19,6 @@ const CALLERS_MS = 4_000
 const ABANDONED_DRAIN_MS = 3_000
 const ABANDONED_MS = 9_000
 const LOOK_MS = 50
-/** Longer than anything that is drained: `up` was told by its user, who can press Ctrl-C again. */
-const DRAIN_MS = 30_000
 
 let runtime: DistributedRuntime | undefined
 let callers: readonly number[] = []
@@ -52,7 +52,7 @@ async function serve(path: string, parts: readonly Part[]): Promise<void> {
   const created = await host.create()
   runtime = created
   tell({ sluice: 'runtime', runtimeId: created.id })
-  void created.closed.then(({ error }) => leaving ?? fail(error ?? new CliError('its runtime was closed')))
+  void created.closed.then(({ error }) => leaving ?? fail(error ?? new CliError('its runtime was closed', EXIT.failed)))
   // Together, because stages wait for each other in `initialize`.
   const serving = parts.flatMap(({ component, copies }) => {
     const found = components[component]
@@ -60,7 +60,7 @@ async function serve(path: string, parts: readonly Part[]): Promise<void> {
     return Array.from({ length: copies }, () => serveStage(created, namespace, component, found))
   })
   const instanceIds = (await Promise.all(serving)).flat()
-  tell({ sluice: 'loaded', files: Object.keys(createRequire(import.meta.url).cache) })
+  tellLoaded()
   tell({ sluice: 'ready', instanceIds })
 }
 
@@ -109,6 +109,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Of what `require` has loaded, Node itself does not tell. */
+function tellLoaded(): void {
+  tell({ sluice: 'loaded', files: Object.keys(createRequire(import.meta.url).cache) })
+}
+
 function tell(message: WorkerMessage): void {
   // Should `up` be gone, `disconnect` has said so.
   process.send?.(message, undefined, undefined, () => {})
@@ -119,9 +124,26 @@ function partOf(text: string): Part {
   return { component, copies: Number(copies) }
 }
 
-function fail(thrown: unknown): never {
-  const detail = thrown instanceof CliError && thrown.detail !== '' ? `\n${thrown.detail}` : ''
-  const isPlain = thrown instanceof CliError || isSluiceError(thrown) || !(thrown instanceof Error)
-  process.stderr.write(`${isPlain ? `${describe(thrown)}${detail}` : thrown.stack}\n`)
-  process.exit(1)
+/** Says why and ends, once `up` has heard that starting it again would not mend it, if that is so. */
+function fail(thrown: unknown): void {
+  const end = () => process.exit(1)
+  // Only Node knows where in a module's text such an error is, and says so when nobody catches it.
+  const uncaught = () => {
+    throw thrown
+  }
+  const isPlaceless = thrown instanceof SyntaxError && told(thrown).more.length === 0
+  if (!isPlaceless) process.stderr.write(`${textOf(thrown)}\n`)
+  const isFinal = thrown instanceof CliError ? thrown.exitCode === EXIT.usage : isUnloadable(thrown)
+  if (!isFinal || !process.connected) end()
+  // What was loaded is what somebody has to mend.
+  tellLoaded()
+  const message: WorkerMessage = { sluice: 'unloadable' }
+  process.send?.(message, undefined, undefined, isPlaceless ? () => setImmediate(uncaught) : end)
+}
+
+function textOf(thrown: unknown): string {
+  if (thrown instanceof CliError) return [thrown.message, ...(thrown.detail === '' ? [] : [thrown.detail])].join('\n')
+  if (isSluiceError(thrown) || !(thrown instanceof Error)) return describe(thrown)
+  const { first, more } = told(thrown)
+  return [first, ...more].join('\n')
 }
