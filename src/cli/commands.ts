@@ -29,7 +29,11 @@ const addUp: Adding = (program, done) => {
     .argument('<pipeline>', 'a module whose default export is definePipeline({ … })')
     .option('--in-process', 'one process for all components')
     .option('--scale <component=count>', 'replicas of a component; repeatable, or with commas between', list)
-    .option('--watch', 'start stages anew when a file they have loaded is saved, without losing a call')
+    .option(
+      '--watch',
+      'start stages anew when a file they have loaded is saved, without losing a call; other components, replicas or env ' +
+        'in the pipeline itself need another up',
+    )
     .option(
       '--inspect [port]',
       "Node's debugger in every process, at this port and those after it; behind the module, or as --inspect=9229",

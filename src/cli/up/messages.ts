@@ -2,8 +2,12 @@
  * What `sluice up` and its workers tell each other. Node and tsx use the same channel for words of their own.
  */
 
+import type { Table } from './plan-changes.ts'
+
 /** From a worker. */
 export type WorkerMessage =
+  /** What the module of the pipeline says now. */
+  | { readonly sluice: 'table'; readonly table: Table }
   /** It has made this runtime. */
   | { readonly sluice: 'runtime'; readonly runtimeId: string }
   /** It serves, with these instances. */

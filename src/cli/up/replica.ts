@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logs } from './logs.ts'
 import type { NodeMessage, UpMessage, WorkerMessage } from './messages.ts'
 import type { Job } from './plan.ts'
+import type { Table } from './plan-changes.ts'
 
 /** This file is `.ts` in a checkout and `.js` in the package, and so is the worker's. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
@@ -21,8 +22,9 @@ const OUTPUT_MS = 500
 
 export interface Launch {
   readonly job: Job
-  /** The module of the pipeline. */
+  /** The module of the pipeline, and the namespace it is to have. */
   readonly path: string
+  readonly namespace: string
   readonly env: Readonly<Record<string, string>>
   /** The port of Node's debugger; 0 for one of the system's choice. */
   readonly inspect: number | undefined
@@ -30,6 +32,8 @@ export interface Launch {
   readonly watch: boolean
   /** It has loaded a file; it was started at `since`. */
   readonly onLoaded: (file: string, since: number) => void
+  /** It has read the table of the pipeline. */
+  readonly onTable: (table: Table) => void
 }
 
 export class Replica {
@@ -52,9 +56,10 @@ export class Replica {
   #isGone = false
   readonly #child: ChildProcess
 
-  constructor({ job, path, env, inspect, watch, onLoaded }: Launch, logs: Logs) {
+  constructor({ job, path, namespace, env, inspect, watch, onLoaded, onTable }: Launch, logs: Logs) {
     this.label = job.label
-    const child = fork(WORKER, [path, ...job.parts.map(({ component, copies }) => `${component}=${copies}`)], {
+    const parts = job.parts.map(({ component, copies }) => `${component}=${copies}`)
+    const child = fork(WORKER, [path, namespace, ...parts], {
       execArgv: execArgv(inspect),
       env: { ...process.env, ...job.env, ...env, ...(watch && { WATCH_REPORT_DEPENDENCIES: '1' }) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -90,6 +95,7 @@ export class Replica {
         const said = message as WorkerMessage | (NodeMessage & { readonly sluice?: undefined })
         if (said.sluice === 'ready') resolve(said.instanceIds)
         else if (said.sluice === 'runtime') this.runtimeId = said.runtimeId
+        else if (said.sluice === 'table') onTable(said.table)
         else if (said.sluice === 'unloadable') this.isUnloadable = true
         else for (const file of loadedBy(said)) this.#loaded(file, onLoaded)
       })

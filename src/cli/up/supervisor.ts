@@ -2,10 +2,12 @@
  * All processes of a pipeline: starts them together, starts again what ends by itself, starts anew what has changed, and
  * stops them in order. What fails again and again stops the pipeline, since restarting does not mend it.
  */
+import { relative } from 'node:path'
 import { Keeper, type KeeperHost } from './keeper.ts'
 import { MAX_RESTARTS, RESTART_WINDOW_MS } from './limits.ts'
 import type { Logs } from './logs.ts'
 import type { Job } from './plan.ts'
+import { changesOf, type Table } from './plan-changes.ts'
 import { type Launch, Replica } from './replica.ts'
 import type { Sight } from './sight.ts'
 import { Watcher } from './watch.ts'
@@ -14,6 +16,8 @@ const FIRST_BACKOFF_MS = 100
 
 export interface SupervisorOptions {
   readonly path: string
+  /** What the processes go by. */
+  readonly table: Table
   readonly jobs: readonly Job[]
   readonly env: Readonly<Record<string, string>>
   /** The first port of Node's debugger; 0 for ports of the system's choice. */
@@ -29,6 +33,8 @@ export class Supervisor {
   readonly #restarts = new Map<string, number[]>()
   readonly #watcher: Watcher | undefined
   #renewing = false
+  /** How the table differs now from the one that the processes go by. */
+  #changes = ''
   #stopping: Promise<void> | undefined
   #failure: string | undefined
 
@@ -72,13 +78,14 @@ export class Supervisor {
   }
 
   #start(job: Job, isReplacement: boolean): Replica {
-    const { path, env, inspect, watch, logs, sight } = this.#options
+    const { path, table, env, inspect, watch, logs, sight } = this.#options
     // The old one still has the port that its replacement would have.
     const port = inspect === undefined || inspect === 0 || isReplacement ? 0 : inspect + this.#options.jobs.indexOf(job)
     const launch: Launch = {
-      ...{ job, path, env, watch },
+      ...{ job, path, env, watch, namespace: table.namespace },
       inspect: inspect === undefined ? undefined : port,
       onLoaded: (file, since) => this.#watcher?.follow(file, since),
+      onTable: (read) => this.#compare(read),
     }
     const replica = new Replica(launch, logs)
     void replica.gone.then(() => replica.runtimeId && sight.bury(replica.runtimeId))
@@ -112,6 +119,16 @@ export class Supervisor {
     this.#failure ??= `${why}: the pipeline is stopped${lines && `; it last said:${lines}`}`
     if (this.#stopping === undefined) this.#options.logs.warn(this.#failure)
     void this.stop()
+  }
+
+  /** Says once what a process that is started anew cannot heed. */
+  #compare(read: Table): void {
+    const { table, path, logs } = this.#options
+    const changes = changesOf(table, read)
+    if (changes === this.#changes) return
+    this.#changes = changes
+    const name = relative(process.cwd(), path)
+    if (changes !== '') logs.warn(`${name} was changed: ${changes}; for that, stop up and start it again`)
   }
 
   #changed(file: string): void {

@@ -1,5 +1,5 @@
 /**
- * A process of `sluice up`: `worker.js <module> <component>=<copies>…` makes the stages of these components, serves their
+ * A process of `sluice up`: `worker.js <module> <namespace> <component>=<copies>…` makes the stages of these components, serves their
  * endpoints, and says so over IPC. It drains when it is told to, at SIGTERM, and when `up` is gone, however that ended.
  * A terminal's Ctrl-C reaches every process of its group; here it means nothing, since `up` stops its workers in order.
  */
@@ -13,6 +13,7 @@ import { DRAIN_MS } from './limits.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import type { UpMessage, WorkerMessage } from './messages.ts'
 import type { Part } from './plan.ts'
+import { tableOf } from './plan-changes.ts'
 
 /** Once `up` is gone, every process is gone within 10 s: callers first, as long as there is time. */
 const CALLERS_MS = 4_000
@@ -38,7 +39,7 @@ process.on('message', (message: UpMessage) => {
 process.once('disconnect', () => void abandoned())
 if (!process.connected) process.exit(0)
 
-const [path = '', ...typed] = process.argv.slice(2)
+const [path = '', expected = '', ...typed] = process.argv.slice(2)
 try {
   await serve(path, typed.map(partOf))
 } catch (thrown) {
@@ -49,6 +50,8 @@ async function serve(path: string, parts: readonly Part[]): Promise<void> {
   const { pipeline, host } = await loadPipeline(path)
   if (leaving !== undefined) return
   const { namespace, components } = pipeline
+  tell({ sluice: 'table', table: tableOf(pipeline) })
+  if (namespace !== expected) throw new CliError(`${path} has the namespace ${namespace}, and had ${expected}`)
   const created = await host.create()
   runtime = created
   tell({ sluice: 'runtime', runtimeId: created.id })
