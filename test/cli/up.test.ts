@@ -70,6 +70,23 @@ test('Ctrl-C stops callers before what they call: a call that goes on calling is
   }),
 )
 
+test('stopping that takes its time says what it waits for', limit, () =>
+  withUp([PIPELINE], async (up) => {
+    await up.ready()
+    const client = await up.client<undefined, number>('up-test.back.never')
+    const items = (await client.generate(undefined)).values()[Symbol.asyncIterator]()
+    const { value: pid } = await items.next()
+    up.terminal.signal('SIGINT')
+    await up.printed(
+      new RegExp(`waiting, at most 30 s, for back \\(process ${pid}\\) to finish what was accepted$`, 'm'),
+    )
+    assert.not.match(up.stdout, /for front/)
+    await items.return?.()
+    assert.is((await up.ended()).code, 130)
+    await up.gone()
+  }),
+)
+
 test('a second Ctrl-C ends every process at once', limit, () =>
   withUp([PIPELINE], async (up) => {
     await up.ready()

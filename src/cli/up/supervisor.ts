@@ -4,7 +4,7 @@
  */
 import { relative } from 'node:path'
 import { Keeper, type KeeperHost } from './keeper.ts'
-import { MAX_RESTARTS, RESTART_WINDOW_MS } from './limits.ts'
+import { DRAIN_MS, MAX_RESTARTS, RESTART_WINDOW_MS, SAY_MS } from './limits.ts'
 import type { Logs } from './logs.ts'
 import type { Job } from './plan.ts'
 import { changesOf, type Table } from './plan-changes.ts'
@@ -66,10 +66,21 @@ export class Supervisor {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       for (const group of new Set(this.#keepers.map(({ job }) => job.group))) {
-        await Promise.all(this.#keepers.filter(({ job }) => job.group === group).map((keeper) => keeper.stop()))
+        await this.#stopGroup(this.#keepers.filter(({ job }) => job.group === group))
       }
     })()
     return this.#stopping
+  }
+
+  async #stopGroup(keepers: readonly Keeper[]): Promise<void> {
+    const timer = setTimeout(() => {
+      const names = keepers.flatMap(({ replicas }) => replicas.map(({ label, pid }) => `${label} (process ${pid})`))
+      if (names.length === 0) return
+      const most = `at most ${DRAIN_MS / 1_000} s`
+      this.#options.logs.say(`waiting, ${most}, for ${names.join(', ')} to finish what was accepted`)
+    }, SAY_MS)
+    await Promise.all(keepers.map((keeper) => keeper.stop()))
+    clearTimeout(timer)
   }
 
   /** Ends every process at once. */
