@@ -58,4 +58,5 @@ export { ByteConnection, type Pipe, type PipeEvents } from './transport/byte-con
 export { type MemoryHub, memoryHub } from './transport/memory/hub.ts'
 export { type MemoryOptions, type MemoryTransport, memory } from './transport/memory/index.ts'
 export type { Connection, ConnectionEvents, Listener, Transport } from './transport/transport.ts'
+export type { Codec } from './wire/codec.ts'
 export type { Frame, Limits } from './wire/frame.ts'

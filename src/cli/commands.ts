@@ -3,18 +3,22 @@
  * that no command waits for what only another needs.
  */
 import { Argument, type Command, Option } from 'commander'
+import { TRANSPORTS as BENCH_TRANSPORTS } from './bench/messages.ts'
 import { complete, completion, SHELLS, type Shell } from './completion.ts'
 import { DISCOVERIES, TRANSPORTS } from './connect.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { DRAIN_MS, MAX_RESTARTS, RESTART_WINDOW_MS } from './up/limits.ts'
-import { count, duration, list, pair } from './values.ts'
+import { count, duration, list, pair, positive } from './values.ts'
 
 /** How long a call waits for somebody to serve its endpoint, unless told otherwise. */
 const WAIT_MS = 2_000
 
+/** How long each transport is measured, unless told otherwise. */
+const BENCH_MS = 5_000
+
 /** Adds every command; `done` is told how one ended. */
 export function addCommands(program: Command, done: (exitCode: number) => void): void {
-  for (const add of [addUp, addServe, addCall, addLs, addDoctor, addNew, addCompletion]) add(program, done)
+  for (const add of [addUp, addServe, addCall, addBench, addLs, addDoctor, addNew, addCompletion]) add(program, done)
 }
 
 type Adding = (program: Command, done: (exitCode: number) => void) => void
@@ -142,6 +146,63 @@ ${EXIT_CODES}`,
     .action(async (target, request, options) => {
       const { call } = await import('./call.ts')
       done(await call(target, request, options))
+    })
+}
+
+const addBench: Adding = (program, done) => {
+  program
+    .command('bench')
+    .summary('measure a pipeline: how fast, and which stage holds it up')
+    .description(
+      'Measures a pipeline in one process (memory: by reference; wire: encoded and decoded) and with every component in a ' +
+        'process of its own (unix: over Unix sockets; tcp). The transports take turns in short rounds. Ctrl-C prints what ' +
+        'was measured so far; a second one ends it at once.',
+    )
+    .argument('<pipeline>', 'a module whose default export is definePipeline({ … })')
+    .option(
+      '-e, --endpoint <path>',
+      'component, component.endpoint or a whole path (default: the entry of the pipeline)',
+    )
+    .option('-r, --request <request>', 'JSON, @file, or - for stdin (default: the example of the pipeline)')
+    .addOption(
+      new Option('-d, --duration <time>', 'how long each transport is measured')
+        .argParser(duration('--duration'))
+        .default(BENCH_MS, '5s'),
+    )
+    .option(
+      '-c, --concurrency <count>',
+      'calls in flight; another begins when one ends (default: 1, which shows latency without queues)',
+      count('--concurrency', 1, 10_000),
+    )
+    .option(
+      '--rate <calls>',
+      'calls per second at fixed times instead, however long they take; latency counts from those times',
+      positive('--rate', 1_000_000),
+    )
+    .addOption(
+      new Option('--transports <list>', 'which, with commas between (default: all)')
+        .choices(BENCH_TRANSPORTS)
+        .argParser(list),
+    )
+    .option('--scale <component=count>', 'replicas of a component; repeatable, or with commas between', list)
+    .option('--json', 'everything that was measured as one line of JSON')
+    .option('--report <file>', 'write a page with charts as well; needs echarts')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice bench pipeline.ts
+  sluice bench pipeline.ts --concurrency 32 --transports memory,tcp
+  sluice bench pipeline.ts --rate 200 --duration 30s --report bench.html
+  sluice bench pipeline.ts --endpoint stage2 --request '{"text":"hi"}' --scale stage2=2
+  sluice bench pipeline.ts --json | jq '.transports[] | {transport, itemsPerS}'
+
+What a stage awaits besides calls of its own counts as its work. What stages print is not shown.
+${EXIT_CODES}`,
+    )
+    .action(async (path, options) => {
+      const { bench } = await import('./bench/bench.ts')
+      done(await bench(path, options))
     })
 }
 

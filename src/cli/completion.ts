@@ -102,7 +102,7 @@ async function argumentsOf(command: Command, index: number): Promise<readonly st
 }
 
 function valuesOf(option: Option): readonly string[] {
-  return option.argChoices ?? (option.long === '--dir' ? [FILES] : [])
+  return option.argChoices ?? (option.long === '--dir' || option.long === '--report' ? [FILES] : [])
 }
 
 function takesValue(option: Option): boolean {

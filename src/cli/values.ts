@@ -26,6 +26,15 @@ export function count(option: string, min: number, max: number): (text: string) 
   }
 }
 
+/** A number above 0, perhaps with a fraction. */
+export function positive(option: string, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value <= max) return value
+    throw new CliError(`${option} is ${shown(text)}; it must be a number above 0, at most ${max}`)
+  }
+}
+
 /** One more `key=value` for those there are; a key may come again. */
 export function pair(option: string): (text: string, before?: Pairs) => Pairs {
   return (text, before = []) => {

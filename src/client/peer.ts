@@ -11,6 +11,7 @@ import { SluiceError } from '../core/error.ts'
 import type { LinkEvents } from '../discovery/discovery.ts'
 import { Session } from '../session/session.ts'
 import type { Connection, Transport } from '../transport/transport.ts'
+import type { Codec } from '../wire/codec.ts'
 import type { Limits } from '../wire/frame.ts'
 import { Backoff } from './backoff.ts'
 import { SaidInstances } from './said-instances.ts'
@@ -30,6 +31,7 @@ export interface PeerHost {
   readonly env: Env
   /** What this side accepts. @default DEFAULT_LIMITS */
   readonly limits?: Limits
+  readonly codec?: Codec | undefined
   /** What is reached at `address` has failed or fallen silent: avoid it while others exist. */
   avoid(address: string): void
   /** A connection can carry calls. */
@@ -130,12 +132,12 @@ export class Peer {
   }
 
   async #greet(connection: Connection): Promise<Session> {
-    const { env, runtimeId, limits } = this.#host
+    const { env, runtimeId, limits, codec } = this.#host
     const said = new SaidInstances()
     let upSince: number | undefined
     let why: SluiceError | undefined
     const session: Session = new Session(connection, 'dialler', {
-      ...{ env, runtimeId, ...(limits !== undefined && { limits }) },
+      ...{ env, runtimeId, codec, ...(limits !== undefined && { limits }) },
       dispatch: () => {
         throw new SluiceError('unimplemented', 'calls go from dialler to listener', { retryable: true })
       },

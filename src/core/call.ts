@@ -77,17 +77,24 @@ export function pending(taken: Promise<Source>): Pending {
   return { whenTaken: (accepted, refused) => void taken.then(accepted, refused) }
 }
 
-/** The same, whose refusals are what `refuse` throws. */
-export function refusing(taken: Pending, refuse: (refusal: unknown) => never): Pending {
+/** The same, whose refusals are what `refuse` throws, and whose source is what `accept` makes of it. */
+export function refusing(
+  taken: Pending,
+  refuse: (refusal: unknown) => never,
+  accept: (source: Source) => Source = (source) => source,
+): Pending {
   return {
     whenTaken: (accepted, refused) =>
-      taken.whenTaken(accepted, (refusal) => {
-        try {
-          refuse(refusal)
-        } catch (thrown) {
-          refused(thrown)
-        }
-      }),
+      taken.whenTaken(
+        (source) => accepted(accept(source)),
+        (refusal) => {
+          try {
+            refuse(refusal)
+          } catch (thrown) {
+            refused(thrown)
+          }
+        },
+      ),
   }
 }
 

@@ -20,6 +20,7 @@ import { InstanceSet } from '../discovery/instance-set.ts'
 import { type DroppedStreams, droppedStreams } from '../stream/open-calls.ts'
 import type { LoggedRuntime } from './event-log/index.ts'
 import { Reports, shown } from './events.ts'
+import type { Meter } from './meter.ts'
 import type { RuntimeConfig } from './options.ts'
 import type { Plane } from './plane.ts'
 import type { Served } from './served.ts'
@@ -39,6 +40,8 @@ export class Kernel implements ActorHost {
   state: 'open' | 'draining' | 'closed' = 'open'
   /** Set by the runtime: what happens when a stage cannot be kept alive. */
   onEscalation: ((error: SluiceError) => void) | undefined
+  /** Only in a runtime that is measured; there before anything is served. */
+  meter: Meter | undefined
   /** Closed, with streams that can still be read. */
   readonly #closedClients = new Set<Client>()
   /** Off the bus, with handlers that have not ended. */
@@ -115,7 +118,8 @@ export class Kernel implements ActorHost {
       waits: this.plane.waits,
       waiter,
       dispatchTo: (instance) => {
-        const dispatch = this.plane.dispatchTo(instance)
+        const straight = this.plane.dispatchTo(instance)
+        const dispatch = this.meter?.isOn ? this.meter.calls(straight) : straight
         return this.#log?.calls(dispatch, instance) ?? dispatch
       },
       tapFor: (instance) => {

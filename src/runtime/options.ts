@@ -9,13 +9,21 @@ import { integer, type OptionTable, readOptions } from '../core/options.ts'
 import type { DiscoveryBackend } from '../discovery/discovery.ts'
 import { MemoryTransport, memory } from '../transport/memory/index.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { Codec } from '../wire/codec.ts'
 import { limitsOf, MAX_ITEM_BYTES, MAX_STREAMS } from '../wire/frame.ts'
 import type { ItemKey } from './event-log/event-log.ts'
 import type { LogEvent } from './event-log/events.ts'
 import type { EventLogMaker } from './event-log/index.ts'
 import type { TextWriter } from './event-log/sinks.ts'
 import type { Logger } from './events.ts'
-import { DISCOVERY_PARTS, guardedDiscovery, guardedTransport, lacking, TRANSPORT_PARTS } from './outside.ts'
+import {
+  CODEC_PARTS,
+  DISCOVERY_PARTS,
+  guardedDiscovery,
+  guardedTransport,
+  lacking,
+  TRANSPORT_PARTS,
+} from './outside.ts'
 import { memoryPlane, networkPlane, type PlaneMaker } from './plane.ts'
 
 export interface CreateOptions {
@@ -35,6 +43,11 @@ export interface CreateOptions {
    * one fails its call with `resource_exhausted` at its sender. @default 4194304 (4 MiB)
    */
   readonly maxItemBytes?: number
+  /**
+   * Encodes and decodes plain items and requests that go over a wire: another MessagePack implementation. Both ends need not
+   * have the same. @default sluice's own, with @msgpack/msgpack
+   */
+  readonly codec?: Codec
   /** Where warnings go, one line each; `false` silences them. @default stderr */
   readonly logger?: Logger | false
   /**
@@ -92,6 +105,13 @@ export const CREATE_OPTIONS: OptionTable<CreateOptions> = {
     doc: 'Bytes that an item or a request which comes to this runtime over a wire may take, encoded.',
     atBound: 'the call fails with `resource_exhausted`; the sender knows the limit and sends nothing of it',
   }),
+  codec: {
+    expects: 'a codec: { name, encode(value), decode(bytes, count) }',
+    accepts: (value) => isWhole(value, CODEC_PARTS),
+    lacks: (value) => lacking(value, CODEC_PARTS),
+    defaultText: "sluice's own, with @msgpack/msgpack",
+    doc: 'Encodes and decodes plain items and requests that go over a wire, in place of sluice itself: [another MessagePack implementation](architecture.md#codec). The ends of a connection need not have the same.',
+  },
   logger: {
     expects: 'false, or an object with a method warn(line)',
     accepts: (value) => value === false || typeof (value as Logger | null)?.warn === 'function',
@@ -126,7 +146,7 @@ export async function readConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<RuntimeConfig> {
   const options = readOptions('DistributedRuntime.create', CREATE_OPTIONS, given)
-  const { logger, env } = options
+  const { logger, env, codec } = options
   const limits = limitsOf(options)
   const eventLog = await readEventLog(options.eventLog ?? environment.SLUICE_EVENT_LOG)
   // Said now, and not on the day that the transport is changed to one that reads it.
@@ -136,12 +156,17 @@ export async function readConfig(
   const localCalls = options.localCalls ?? fromEnvironment('SLUICE_LOCAL_CALLS', LOCAL_CALLS, environment)
   if (transport === 'memory' || transport instanceof MemoryTransport) {
     if (discovery !== undefined && discovery !== 'memory') throw mismatch('memory', discovery)
-    return { plane: memoryPlane(transport === 'memory' ? memory() : transport, limits), logger, env, eventLog }
+    return { plane: memoryPlane(transport === 'memory' ? memory() : transport, limits, codec), logger, env, eventLog }
   }
   if (discovery === 'memory') throw mismatch(transport === 'tcp' ? 'tcp' : transport.scheme, discovery)
   const network = transport === 'tcp' ? (await import('../transport/tcp/index.ts')).tcp() : guardedTransport(transport)
   const finder = typeof discovery === 'object' ? guardedDiscovery(discovery) : await builtin(discovery)
-  return { plane: networkPlane(network, finder, { wireLocally: localCalls === 'wire', limits }), logger, env, eventLog }
+  return {
+    plane: networkPlane(network, finder, { wireLocally: localCalls === 'wire', limits, codec }),
+    logger,
+    env,
+    eventLog,
+  }
 }
 
 async function builtin(discovery: 'file' | 'static' | undefined): Promise<DiscoveryBackend> {

@@ -12,6 +12,7 @@ type Parts = Readonly<Record<string, 'function' | 'string' | 'boolean'>>
 
 export const TRANSPORT_PARTS: Parts = { scheme: 'string', dial: 'function', listen: 'function' }
 export const DISCOVERY_PARTS: Parts = { name: 'string', open: 'function' }
+export const CODEC_PARTS: Parts = { name: 'string', encode: 'function', decode: 'function' }
 
 const CONNECTION: Parts = {
   ...{ remote: 'string', isWritable: 'boolean', attach: 'function', send: 'function', sendItem: 'function' },

@@ -5,6 +5,11 @@
 import { checkName, formatEndpoint, nearMisses, parseEndpoint } from '../core/endpoint-id.ts'
 import { describe, SluiceError } from '../core/error.ts'
 import { integer, type OptionTable, readOptions, SERVE_OPTIONS } from '../core/options.ts'
+import { memory } from '../transport/memory/index.ts'
+import type { TcpOptions } from '../transport/tcp/index.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Meter } from './meter.ts'
+import type { CreateOptions } from './options.ts'
 import { DistributedRuntime } from './runtime.ts'
 import type { StageObject } from './stage-type.ts'
 
@@ -58,9 +63,12 @@ export interface Pipeline<Name extends string = string, Example = unknown> {
  */
 const BRAND = Symbol.for('sluice.pipeline')
 
-/** What `sluice up` needs of the package that a pipeline was defined with. */
+/** What `sluice up` and `sluice bench` need of the package that a pipeline was defined with. */
 export interface PipelineHost {
-  readonly create: () => Promise<DistributedRuntime>
+  readonly create: (options?: CreateOptions, meter?: Meter) => Promise<DistributedRuntime>
+  /** Transports of that package: those of another make errors of another class. */
+  readonly memory: typeof memory
+  readonly tcp: (options: TcpOptions) => Promise<Transport>
 }
 
 const PIPELINE_OPTIONS: OptionTable<PipelineOptions> = {
@@ -114,7 +122,7 @@ export function definePipeline<Name extends string, Example = undefined>(
   for (const [name, each] of Object.entries(given.components)) components[name] = componentOf(name, each)
   const entry = entryOf(namespace, components, given.entry)
   const pipeline = { namespace, components: Object.freeze(components), entry, example: given.example }
-  const host: PipelineHost = { create: () => DistributedRuntime.create() }
+  const host: PipelineHost = { create, memory, tcp }
   Object.defineProperty(pipeline, BRAND, { value: host })
   return Object.freeze(pipeline) as Pipeline<Name, Example>
 }
@@ -122,6 +130,16 @@ export function definePipeline<Name extends string, Example = undefined>(
 /** @internal What a pipeline was made with; undefined if the value is none. */
 export function pipelineHost(value: unknown): PipelineHost | undefined {
   return (value as { readonly [BRAND]?: PipelineHost } | null | undefined)?.[BRAND]
+}
+
+async function tcp(options: TcpOptions): Promise<Transport> {
+  return (await import('../transport/tcp/index.ts')).tcp(options)
+}
+
+async function create(options?: CreateOptions, meter?: Meter): Promise<DistributedRuntime> {
+  const runtime = await DistributedRuntime.create(options)
+  DistributedRuntime.kernelOf(runtime).meter = meter
+  return runtime
 }
 
 function componentOf(name: string, given: ComponentOptions): PipelineComponent {

@@ -15,6 +15,7 @@ import { MemoryDiscovery } from '../discovery/memory/index.ts'
 import { Session } from '../session/session.ts'
 import type { MemoryTransport } from '../transport/memory/index.ts'
 import type { Connection, Listener, Transport } from '../transport/transport.ts'
+import type { Codec } from '../wire/codec.ts'
 import { DEFAULT_LIMITS, type Limits } from '../wire/frame.ts'
 import { AnnouncingDiscovery } from './announcing-discovery.ts'
 
@@ -52,13 +53,15 @@ export interface Plane {
 /** Makes the plane of a runtime. */
 export type PlaneMaker = (host: PlaneHost) => Plane
 
-/** `limits` hold where calls go over frames. */
-export function memoryPlane(transport: MemoryTransport, limits: Limits): PlaneMaker {
+/** `limits` and `codec` hold where calls go over frames. */
+export function memoryPlane(transport: MemoryTransport, limits: Limits, codec?: Codec): PlaneMaker {
   const { hub } = transport
   if (transport.isolate === 'wire') {
     const finder = { name: 'memory', open: () => new MemoryDiscovery(hub) }
     return (host) =>
-      networkPlane(transport.pipes(host.runtimeId), finder, { wireLocally: true, limits, waits: hub.waits })(host)
+      networkPlane(transport.pipes(host.runtimeId), finder, { wireLocally: true, limits, codec, waits: hub.waits })(
+        host,
+      )
   }
   return ({ runtimeId, dispatch }) => {
     hub.attach(runtimeId, dispatch)
@@ -84,6 +87,7 @@ interface NetworkOptions {
   readonly wireLocally?: boolean
   /** What this runtime accepts on every connection. */
   readonly limits?: Limits
+  readonly codec?: Codec | undefined
   readonly waits?: WaitGraph
 }
 
@@ -91,12 +95,12 @@ interface NetworkOptions {
 export function networkPlane(
   network: Transport,
   finder: DiscoveryBackend,
-  { wireLocally = false, limits = DEFAULT_LIMITS, waits = new WaitGraph() }: NetworkOptions = {},
+  { wireLocally = false, limits = DEFAULT_LIMITS, codec, waits = new WaitGraph() }: NetworkOptions = {},
 ): PlaneMaker {
   return (host) => {
     const { runtimeId, env, dispatch } = host
     const transport = host.logged?.(network) ?? network
-    const pool = new SessionPool(transport, { ...host, limits })
+    const pool = new SessionPool(transport, { ...host, limits, codec })
     const accepted = new Set<Session>()
     const found = finder.open({ runtimeId, env, links: pool, warn: (line) => host.warn(line), load: () => host.load() })
     const discovery = new AnnouncingDiscovery(found, env, (added, removed) => {
@@ -108,7 +112,7 @@ export function networkPlane(
       let isUp = false
       const { remote: address } = connection
       const session: Session = new Session(connection, 'listener', {
-        ...{ env, runtimeId, limits, dispatch },
+        ...{ env, runtimeId, limits, codec, dispatch },
         served: () => discovery.served,
         onUntold: ({ instance, error }) =>
           host.warn(`${address} is not told of ${formatEndpoint(instance)}: ${error.message}`),

@@ -67,7 +67,8 @@ export class Served {
     this.#kernel = kernel
     this.graceMs = read.orphanGraceMs
     this.graceful = read.gracefulShutdown
-    const handler = bindHandler(handlerOrStage, id.endpoint)
+    const bound = bindHandler(handlerOrStage, id.endpoint)
+    const handler = kernel.meter?.handler(endpoint, bound) ?? bound
     const actorOptions = { ...read, requestSchema, itemSchema }
     this.#actor = new Actor({ endpoint, instanceId }, handler, kernel.handlerTap(endpoint), actorOptions, kernel)
     this.#deadline = new Deadline(kernel.env, `drain of ${endpoint}`)

@@ -10,12 +10,14 @@ import type { Dependant } from '../core/dependant.ts'
 import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
-import { decodeValues, sizesOf } from '../wire/decode.ts'
+import type { Codec } from '../wire/codec.ts'
+import { decodeInto, sizesOf } from '../wire/decode.ts'
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
   /** What an item that comes may take at the most. */
   readonly maxItemBytes: number
+  readonly codec: Codec | undefined
   /** Grants credit at the end of this turn. */
   grant(stream: number, items: number, bytes: number): void
   stop(stream: number, error: SluiceError): void
@@ -120,21 +122,19 @@ export class OutboundCall implements Dependant, Source, Pending {
     if (this.#creditBytes <= body.byteLength || body.byteLength > this.#host.maxItemBytes) this.#checkSizes(body, count)
     this.#credit -= count
     this.#creditBytes -= body.byteLength
-    const values = decodeValues(body, count)
-    if (this.#received === 0) this.#host.answered()
-    this.#received += count
-    this.#unreadBytes += body.byteLength
     if (this.#head > 0 && this.#head === this.#items.length) {
       this.#items = []
       this.#sizes = []
       this.#head = 0
     }
+    decodeInto(this.#items, body, count, this.#host.codec)
+    if (this.#received === 0) this.#host.answered()
+    this.#received += count
+    this.#unreadBytes += body.byteLength
     // A frame's bytes are shared out evenly; the last item of it carries the rest.
     const share = Math.floor(body.byteLength / count)
-    for (let index = 0; index < count; index++) {
-      this.#items.push(values[index])
-      this.#sizes.push(index === count - 1 ? body.byteLength - share * (count - 1) : share)
-    }
+    for (let left = count; left > 1; left--) this.#sizes.push(share)
+    this.#sizes.push(body.byteLength - share * (count - 1))
     if (!this.#wanted) return
     this.#wanted = false
     this.#give()

@@ -13,8 +13,9 @@ import type { Instance } from '../core/instance.ts'
 import { List } from '../core/list.ts'
 import { ConnectionWindow, ReceiveWindow } from '../stream/credit.ts'
 import type { Connection } from '../transport/transport.ts'
+import type { Codec } from '../wire/codec.ts'
 import { decodeValue, weigh } from '../wire/decode.ts'
-import { encodeValue } from '../wire/encode.ts'
+import { type EncodeRules, encodeValue } from '../wire/encode.ts'
 import {
   DEFAULT_LIMITS,
   type Frame,
@@ -48,6 +49,8 @@ export interface SessionHost {
   readonly runtimeId: string
   /** What this side accepts, which its hello says. @default DEFAULT_LIMITS */
   readonly limits?: Limits
+  /** Encodes and decodes plain items and requests. @default the library's own way */
+  readonly codec?: Codec | undefined
   /** Hands a call that came in to the instance it names. */
   readonly dispatch: Dispatch
   /** A listener's: all that its runtime serves. */
@@ -86,6 +89,8 @@ export class Session implements OutboundHost, InboundHost {
   readonly #own: Limits
   #peer: Limits = DEFAULT_LIMITS
   #nextStream = 1
+  #rulesOf = ''
+  #rules: EncodeRules | undefined
   #lastStream = -1
   /** The last stream that the peer takes, once it has said goaway. */
   #peerLast = MAX_INT32
@@ -175,12 +180,7 @@ export class Session implements OutboundHost, InboundHost {
     if (this.#unclosed >= maxStreams) {
       throw new NotSent('resource_exhausted', tooManyCalls(maxStreams), { endpoint, instanceId, retryable: true })
     }
-    const rules = {
-      code: 'invalid_argument',
-      what: `request of ${endpoint}`,
-      maxBytes: this.#peer.maxItemBytes,
-    } as const
-    const request = encodeValue(call.request, rules)
+    const request = encodeValue(call.request, this.#rulesFor(endpoint))
     const window = new ReceiveWindow(this.#window, call.prefetch)
     const stream = this.#nextStream
     this.#nextStream += 2
@@ -216,6 +216,21 @@ export class Session implements OutboundHost, InboundHost {
     return outbound
   }
 
+  /** Those for the endpoint that was called last are kept: the same is called again and again. */
+  #rulesFor(endpoint: string): EncodeRules {
+    if (this.#rulesOf !== endpoint || this.#rules === undefined) {
+      const { codec } = this
+      this.#rulesOf = endpoint
+      this.#rules = {
+        code: 'invalid_argument',
+        what: `request of ${endpoint}`,
+        maxBytes: this.#peer.maxItemBytes,
+        codec,
+      }
+    }
+    return this.#rules
+  }
+
   /** A listener's: tells the peer what has changed in what is served here. */
   announce(added: readonly Instance[], removed: readonly string[]): void {
     // Before the hellos there is nothing to change: everything is told after them.
@@ -236,6 +251,10 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   // ---- OutboundHost ----------------------------------------------------------------------------------------------
+
+  get codec(): Codec | undefined {
+    return this.#host.codec
+  }
 
   get maxItemBytes(): number {
     return this.#own.maxItemBytes
@@ -282,7 +301,7 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   encodeItem(item: unknown): Uint8Array {
-    return encodeValue(item, { code: 'internal', what: 'item', maxBytes: this.#peer.maxItemBytes })
+    return encodeValue(item, { code: 'internal', what: 'item', maxBytes: this.#peer.maxItemBytes, codec: this.codec })
   }
 
   send(frame: Frame): void {
@@ -373,7 +392,7 @@ export class Session implements OutboundHost, InboundHost {
     }
     this.#peer = frame.limits
     this.#peerId = frame.runtimeId
-    this.#connection.agree(this.#own, frame.limits)
+    this.#connection.agree(this.#own, frame.limits, this.codec)
     this.#helloTimer.cancel()
     this.#state = 'open'
     if (this.role === 'listener') {
@@ -408,7 +427,7 @@ export class Session implements OutboundHost, InboundHost {
         const message = `the requests of the ${this.#inbound.size} calls of this connection take too much memory`
         return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
       }
-      request = decodeValue(frame.request)
+      request = decodeValue(frame.request, this.codec)
     } catch (thrown) {
       this.#resets.spend('requests that are no value')
       const { code, message } = SluiceError.from(thrown)

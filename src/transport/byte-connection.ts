@@ -4,6 +4,8 @@
  */
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
+import type { Codec } from '../wire/codec.ts'
+import type { EncodeRules } from '../wire/encode.ts'
 import { type Frame, type Limits, MAX_ITEM_BYTES } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import { FrameWriter } from '../wire/frame-writer.ts'
@@ -12,8 +14,11 @@ import type { Connection, ConnectionEvents } from './transport.ts'
 /** An ordered, reliable stream of bytes in both directions. */
 export interface Pipe {
   readonly remote: string
-  /** Takes bytes, which are not touched afterwards; false: hold back until `drain`. */
-  write(bytes: Uint8Array): boolean
+  /**
+   * Takes bytes, which are not touched before `written` was called, if it ever is: once nobody reads them any more.
+   * False: hold back until `drain`.
+   */
+  write(bytes: Uint8Array, written?: () => void): boolean
   attach(events: PipeEvents): void
   keepAlive(keep: boolean): void
   /** Ends after what has been written. */
@@ -45,7 +50,7 @@ export class ByteConnection implements Connection {
   readonly #env: Env
   readonly #reader = new FrameReader()
   readonly #writer = new FrameWriter()
-  #maxItemBytes = MAX_ITEM_BYTES
+  #itemRules: EncodeRules = { code: 'internal', what: 'item', maxBytes: MAX_ITEM_BYTES }
   #events: ConnectionEvents | undefined
   #early: Uint8Array[] = []
   /** Why the pipe has ended, while nobody has heard what came before that. */
@@ -93,16 +98,15 @@ export class ByteConnection implements Connection {
   }
 
   sendItem(stream: number, seq: number, item: unknown): number {
-    const rules = { code: 'internal', what: 'item', maxBytes: this.#maxItemBytes } as const
-    const bytes = this.#writer.item(stream, seq, item, rules)
+    const bytes = this.#writer.item(stream, seq, item, this.#itemRules)
     this.#gathered()
     return bytes
   }
 
-  agree(own: Limits, peer: Limits): void {
+  agree(own: Limits, peer: Limits, codec?: Codec): void {
     this.#reader.raise(own.maxFrameBytes)
     this.#writer.raise(peer.maxFrameBytes)
-    this.#maxItemBytes = peer.maxItemBytes
+    this.#itemRules = { code: 'internal', what: 'item', maxBytes: peer.maxItemBytes, codec }
   }
 
   keepAlive(keep: boolean): void {
@@ -140,8 +144,10 @@ export class ByteConnection implements Connection {
 
   #flush(): void {
     if (this.#state !== 'open') return
-    const bytes = this.#writer.take()
-    if (bytes === undefined || this.#pipe.write(bytes) || !this.#writable) return
+    const writer = this.#writer
+    const { slab } = writer
+    const bytes = writer.take()
+    if (bytes === undefined || this.#pipe.write(bytes, () => writer.giveBack(slab)) || !this.#writable) return
     this.#writable = false
     const stalled = () =>
       this.abort(new SluiceError('unavailable', `${this.remote} has taken nothing for ${STALL_MS} ms`))

@@ -5,6 +5,7 @@
 import type { Env } from '../core/env.ts'
 import type { SluiceError } from '../core/error.ts'
 import type { Signal } from '../core/signal.ts'
+import type { Codec } from '../wire/codec.ts'
 import type { Frame, Limits } from '../wire/frame.ts'
 
 export interface ConnectionEvents {
@@ -36,8 +37,8 @@ export interface Connection {
   sendItem(stream: number, seq: number, item: unknown): number
   /** Whether there is room; after false, `drain` follows. */
   readonly isWritable: boolean
-  /** Both hellos are known: what each side accepts from now on. */
-  agree(own: Limits, peer: Limits): void
+  /** Both hellos are known: what each side accepts from now on. Plain items are encoded by `codec`, if there is one. */
+  agree(own: Limits, peer: Limits, codec?: Codec): void
   /** Whether this connection keeps the process alive. */
   keepAlive(keep: boolean): void
   /** Ends the connection after what has been sent. */

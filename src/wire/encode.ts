@@ -1,12 +1,13 @@
 /**
  * Values into bytes. The encoder of @msgpack/msgpack silently changes what MessagePack lacks and never asks before it
  * writes a string, a number or undefined; so the walk is ours, every value is read once and judged as it is written, and
- * leaves of any size (long texts, bytes, extensions) go through the encoder. Whatever must not cross ends the walk, and
- * `copyValue` says what it is and where.
+ * only bigints and dates go through the encoder. Whatever must not cross ends the walk, and `copyValue` says what it is
+ * and where.
  */
 import { Encoder, ExtData, encodeTimestampExtension } from '@msgpack/msgpack'
 import { SluiceError } from '../core/error.ts'
 import { isResponse, type Response } from '../core/response.ts'
+import { type Codec, encodeBy } from './codec.ts'
 import { areColliding } from './collisions.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
 import { Output } from './output.ts'
@@ -22,6 +23,8 @@ export interface EncodeRules {
   readonly maxBytes: number
   /** How deep it may nest. @default 64 */
   readonly depth?: number
+  /** Writes what is plain. @default this file */
+  readonly codec?: Codec | undefined
 }
 
 /**
@@ -44,14 +47,19 @@ let scratch: ValueWriter | undefined
 const OBJECT: unknown = Object.prototype
 const ARRAY: unknown = Array.prototype
 const EMPTY = {}
-/** Longer texts are the encoder's: it takes as long to hand one over as to write so much of it. */
+const { utf8Write } = Buffer.prototype as unknown as {
+  utf8Write(this: Uint8Array, text: string, at: number, size: number): number
+}
+/** Longer texts are written by native code: it takes as long to call it as to write so much. */
 const SHORT_TEXT = 40
+/** So many are copied in less time than it takes to call native code. */
+const FEW_BYTES = 64
 /** An encoder keeps its buffer; one whose buffer has grown beyond this is replaced. */
 const KEPT_BYTES = 256 * 1024
 
 /** Encodes values one behind the other into one buffer. */
 export class ValueWriter extends Output {
-  /** For leaves; shared, as nothing of the user's runs while it is at work. */
+  /** For dates and bigints; shared, as nothing of the user's runs while it is at work. */
   static #encoder = new Encoder()
   /** To go on beyond this would only be to say exactly by how much the limit is exceeded. */
   #stop = Number.POSITIVE_INFINITY
@@ -62,7 +70,11 @@ export class ValueWriter extends Output {
   encode(value: unknown, rules: EncodeRules): Uint8Array {
     try {
       const size = this.value(value, rules)
-      return this.bytes.slice(0, size)
+      // Not `slice`: Buffer is a subclass of Uint8Array, since when V8 looks for others at every slice.
+      const copy = new Uint8Array(size)
+      if (size > FEW_BYTES) copy.set(new Uint8Array(this.bytes.buffer, 0, size))
+      else for (let at = 0; at < size; at++) copy[at] = this.bytes[at] as number
+      return copy
     } finally {
       this.reset()
     }
@@ -72,7 +84,9 @@ export class ValueWriter extends Output {
   protected value(value: unknown, rules: EncodeRules): number {
     const start = this.mark
     try {
-      if (!this.#attempt(value, rules)) this.#copy(value, rules, start)
+      const written = rules.codec && encodeBy(rules.codec, value, rules)
+      if (written !== undefined) this.append(written)
+      else if (!this.#attempt(value, rules)) this.#copy(value, rules, start)
       const size = this.mark - start
       if (size > rules.maxBytes) throw tooBig(rules, `${size} bytes`)
       if (size > MAX_OBJECTS) this.#count(start, rules)
@@ -156,10 +170,7 @@ export class ValueWriter extends Output {
 
   #text(text: string): boolean {
     const { length } = text
-    if (length > SHORT_TEXT) {
-      this.#limit(length)
-      return isWellFormed(text) && this.#leaf(text)
-    }
+    if (length > SHORT_TEXT) return this.#longText(text)
     this.reserve(2 + SHORT_TEXT)
     const { bytes } = this
     let at = this.used
@@ -170,10 +181,57 @@ export class ValueWriter extends Output {
     }
     for (let index = 0; index < length; index++) {
       const unit = text.charCodeAt(index)
-      if (unit >= 0x80) return isWellFormed(text) && this.#leaf(text)
+      if (unit >= 0x80) return this.#shortText(text)
       bytes[at++] = unit
     }
     this.used = at
+    return true
+  }
+
+  /** A short text that is not ASCII. */
+  #shortText(text: string): boolean {
+    if (!isWellFormed(text)) return false
+    this.reserve(2 + 3 * SHORT_TEXT)
+    const { bytes } = this
+    const start = this.used
+    let at = start + 2
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.codePointAt(index) as number
+      if (unit < 0x80) bytes[at++] = unit
+      else {
+        if (unit < 0x800) bytes[at++] = 0xc0 | (unit >> 6)
+        else {
+          if (unit < 0x10000) bytes[at++] = 0xe0 | (unit >> 12)
+          else {
+            bytes[at++] = 0xf0 | (unit >> 18)
+            bytes[at++] = 0x80 | ((unit >> 12) & 0x3f)
+            index++
+          }
+          bytes[at++] = 0x80 | ((unit >> 6) & 0x3f)
+        }
+        bytes[at++] = 0x80 | (unit & 0x3f)
+      }
+    }
+    const size = at - start - 2
+    if (size < 32) {
+      bytes[start] = 0xa0 | size
+      at--
+      for (let index = start + 1; index < at; index++) bytes[index] = bytes[index + 1] as number
+    } else {
+      bytes[start] = 0xd9
+      bytes[start + 1] = size
+    }
+    this.used = at
+    return true
+  }
+
+  #longText(text: string): boolean {
+    this.#limit(text.length)
+    if (!isWellFormed(text)) return false
+    const size = Buffer.byteLength(text)
+    this.textHeader(size)
+    this.reserve(size)
+    this.used += utf8Write.call(this.bytes, text, this.used, size)
     return true
   }
 

@@ -1,6 +1,6 @@
 /**
- * The extension types of docs/protocol.md: what MessagePack lacks. `encode.ts` and `assemble.ts` make them, `scan.ts`
- * judges their shape and `decode.ts` reads them.
+ * The extension types of docs/protocol.md: what MessagePack lacks. `encode.ts` makes them, `scan.ts` judges their shape and
+ * `library.ts` reads them.
  */
 
 export const EXTENSION = {

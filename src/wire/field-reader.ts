@@ -9,14 +9,35 @@ import { ProtocolError } from './protocol-error.ts'
 import { scan } from './scan.ts'
 import { MAX_DEPTH } from './value.ts'
 
+/** A string that was read, and the bytes it was read from. */
+interface Familiar {
+  size: number
+  text: string
+  readonly bytes: Uint8Array
+}
+
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, from: number, to: number): string
+}
+
+const FAMILIAR_BYTES = 256
+/** A few endpoints and instances are most of what comes. */
+const FAMILIAR: readonly Familiar[] = Array.from({ length: 61 }, () => ({
+  size: 0,
+  text: '',
+  bytes: new Uint8Array(FAMILIAR_BYTES),
+}))
+
 export class FieldReader {
   /** The frame's name, for messages. */
   kind = 'frame'
-  readonly #bytes: Buffer
-  #pos: number
-  readonly #end: number
+  #bytes: Buffer = Buffer.alloc(0)
+  #pos = 0
+  #end = 0
 
-  constructor(bytes: Buffer, from: number, to: number) {
+  /** Begins to read the frame between `from` and `to`. */
+  begin(bytes: Buffer, from: number, to: number): void {
+    this.kind = 'frame'
     this.#bytes = bytes
     this.#pos = from
     this.#end = to
@@ -50,6 +71,12 @@ export class FieldReader {
 
   /** Text of `least` to `most` UTF-16 units. */
   text(field: string, most: number = MAX_ID_LENGTH, least = 1): string {
+    const short = this.#ascii()
+    if (short >= 0) {
+      const from = this.#pos - short
+      if (short >= least && short <= most) return latin1Slice.call(this.#bytes, from, this.#pos)
+      return this.refuse(`${field} has ${short} characters; it must have ${least} to ${most}`)
+    }
     const head = this.#peek()
     if (!isText(head)) this.refuse(`${field} is ${shown(this.#value())}; it must be a string`)
     const end = this.#scan(1)
@@ -58,6 +85,29 @@ export class FieldReader {
     const value = this.#bytes.toString('utf8', from, end)
     if (value.length >= least && value.length <= most) return value
     return this.refuse(`${field} has ${value.length} characters; it must have ${least} to ${most}`)
+  }
+
+  /** Text, as `text` reads it, that is likely to be the same again and again: the string made of it last time, if it is. */
+  familiar(field: string): string {
+    const begin = this.#pos
+    const size = this.#ascii()
+    if (size < 1 || size > FAMILIAR_BYTES) {
+      this.#pos = begin
+      return this.text(field)
+    }
+    const from = this.#pos - size
+    const bytes = this.#bytes
+    // Names and ids of one kind differ at their end.
+    const mix = size * 31 + (bytes[this.#pos - 1] as number) * 7 + (bytes[from + (size >> 1)] as number)
+    const slot = FAMILIAR[mix % FAMILIAR.length] as Familiar
+    let same = slot.size === size ? 0 : size + 1
+    while (same < size && slot.bytes[same] === bytes[from + same]) same++
+    if (same !== size) {
+      slot.size = size
+      slot.text = latin1Slice.call(bytes, from, this.#pos)
+      for (let at = 0; at < size; at++) slot.bytes[at] = bytes[from + at] as number
+    }
+    return slot.text
   }
 
   /** Bytes, as a view on the frame. */
@@ -133,6 +183,23 @@ export class FieldReader {
   /** The frame is over. */
   close(): void {
     if (this.#pos !== this.#end) this.refuse(`${this.#end - this.#pos} bytes come after its end`)
+  }
+
+  /** Reads over a string of less than 256 bytes, all ASCII, and says how long it is; below 0 if there is none, and nothing is read. */
+  #ascii(): number {
+    const bytes = this.#bytes
+    let at = this.#pos
+    if (at + 1 >= this.#end) return -1
+    const head = bytes[at++] as number
+    let size = head - 0xa0
+    if (head === 0xd9) size = bytes[at++] as number
+    else if (size < 0 || size >= 32) return -1
+    const end = at + size
+    if (end > this.#end) return -1
+    while (at < end && (bytes[at] as number) < 0x80) at++
+    if (at < end) return -1
+    this.#pos = end
+    return size
   }
 
   #peek(): number {

@@ -8,6 +8,7 @@ import { ProtocolError } from './protocol-error.ts'
 import { readFrame } from './read-frame.ts'
 
 const LENGTH_BYTES = 4
+const NONE = Buffer.alloc(0)
 /** What a frame in pieces may take before as much of it has arrived. */
 const FIRST_BYTES = 4 * 1024
 
@@ -15,6 +16,7 @@ export class FrameReader {
   #maxFrameBytes = MAX_HELLO_BYTES
   #isClosed = false
   #isFirst = true
+  readonly #fields = new FieldReader()
   readonly #head = Buffer.alloc(LENGTH_BYTES)
   #headUsed = 0
   /** The frame of which a part has arrived. */
@@ -80,7 +82,7 @@ export class FrameReader {
           }
         }
         this.#bodyUsed = 0
-        this.#body = Buffer.alloc(0)
+        this.#body = NONE
       }
       pos += this.#fill(chunk, pos)
       if (this.#bodyUsed < this.#length) continue
@@ -92,7 +94,8 @@ export class FrameReader {
 
   #report(bytes: Buffer, from: number, to: number, onFrame: (frame: Frame) => void): void {
     this.#complete++
-    const frame = readFrame(new FieldReader(bytes, from, to))
+    this.#fields.begin(bytes, from, to)
+    const frame = readFrame(this.#fields)
     if (frame !== undefined) onFrame(frame)
   }
 
@@ -102,7 +105,8 @@ export class FrameReader {
     const taken = Math.min(this.#length - this.#bodyUsed, chunk.length - from)
     const needed = this.#bodyUsed + taken
     if (needed > body.length) {
-      const grown = Buffer.alloc(Math.min(this.#length, Math.max(FIRST_BYTES, 2 * needed)))
+      // Written to as far as it is read.
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#length, Math.max(FIRST_BYTES, 2 * needed)))
       body.copy(grown, 0, 0, this.#bodyUsed)
       this.#body = body = grown
     }

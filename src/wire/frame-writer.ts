@@ -5,7 +5,16 @@
  */
 import { SluiceError } from '../core/error.ts'
 import { type EncodeRules, ValueWriter } from './encode.ts'
-import { type Frame, type Items, KINDS, MAX_FRAME_DEPTH, MAX_HELLO_BYTES } from './frame.ts'
+import {
+  ENDINGS,
+  type Frame,
+  type Items,
+  KINDS,
+  MAX_FRAME_DEPTH,
+  MAX_HELLO_BYTES,
+  MAX_REMAINING_MS,
+  type Open,
+} from './frame.ts'
 import { elementsOf, type ListedFrame } from './frame-elements.ts'
 
 const LENGTH_BYTES = 4
@@ -14,6 +23,14 @@ const ITEMS_OVERHEAD = 4 + 1 + 1 + 5 + 9 + 3 + 5
 /** Items stop sharing a frame here: to read larger ones costs the receiver a copy, and saves nobody anything. */
 const SHARED_FRAME_BYTES = 64 * 1024
 const ITEMS_KIND = KINDS.indexOf('items')
+const OPEN_KIND = KINDS.indexOf('open')
+const ACCEPT_KIND = KINDS.indexOf('accept')
+const END_KIND = KINDS.indexOf('end')
+const CLOSED_KIND = KINDS.indexOf('closed')
+/** An open frame written by hand has so many hops at the most, and texts of so many characters: less than this around its request. */
+const MOST_HOPS = 4
+const MOST_ASCII = 128
+const AROUND_BYTES = 2 * 1024
 
 /** The items frame that can still grow. Positions are marks of the buffer. */
 interface Growing {
@@ -44,7 +61,7 @@ export class FrameWriter extends ValueWriter {
     try {
       this.#complete()
       if (frame.kind === 'items') this.#items(frame)
-      else this.#frame(frame)
+      else if (!this.#isOfCalls(frame)) this.#frame(frame)
     } finally {
       this.#isWriting = false
     }
@@ -173,6 +190,91 @@ export class FrameWriter extends ValueWriter {
       throw thrown
     }
     this.view.setUint32(this.at(start), this.mark - start - LENGTH_BYTES)
+  }
+
+  /**
+   * Writes what every call is made of by hand, in the bytes that `elementsOf` and the encoder would give it; false for
+   * any other frame, and for a call that has more to it than most.
+   */
+  #isOfCalls(frame: ListedFrame): boolean {
+    const start = this.mark
+    switch (frame.kind) {
+      case 'open':
+        if (!this.#open(frame, start)) return false
+        break
+      case 'accept':
+        this.#head(4, ACCEPT_KIND, frame.stream)
+        this.number(frame.items)
+        this.number(frame.bytes)
+        break
+      case 'end':
+      case 'closed':
+        this.#head(4, frame.kind === 'end' ? END_KIND : CLOSED_KIND, frame.stream)
+        this.number(ENDINGS.indexOf(frame.ending))
+        this.number(frame.total)
+        break
+      default:
+        return false
+    }
+    this.view.setUint32(this.at(start), this.mark - start - LENGTH_BYTES)
+    return true
+  }
+
+  #open(frame: Open, start: number): boolean {
+    const { hops, metadata, remainingMs, request } = frame
+    // Those, and texts that are not short ASCII, are left to the encoder, which also says what is too large.
+    if (metadata !== undefined || hops.length > MOST_HOPS || request.length + AROUND_BYTES > this.#maxFrameBytes)
+      return false
+    this.#head(13, OPEN_KIND, frame.stream)
+    let isPlain = this.#ascii(frame.instanceId) && this.#ascii(frame.endpoint)
+    isPlain &&= this.#ascii(frame.contextId) && this.#ascii(frame.callId)
+    this.listHeader(hops.length, 0x90)
+    for (const hop of hops) {
+      this.listHeader(2, 0x90)
+      isPlain &&= this.#ascii(hop.endpoint) && this.#ascii(hop.instanceId)
+    }
+    if (!isPlain) {
+      this.goTo(start)
+      return false
+    }
+    this.listHeader(0, 0x90)
+    if (remainingMs === undefined) this.byte(0xc0)
+    else this.number(Math.min(Math.max(remainingMs, 0), MAX_REMAINING_MS))
+    this.number(frame.items)
+    this.number(frame.bytes)
+    this.binHeader(request.length)
+    this.append(request)
+    this.byte(frame.ended ? 0xc3 : 0xc2)
+    return true
+  }
+
+  #head(elements: number, kind: number, stream: number): void {
+    this.reserve(LENGTH_BYTES)
+    this.goTo(this.mark + LENGTH_BYTES)
+    this.listHeader(elements, 0x90)
+    this.byte(kind)
+    this.number(stream)
+  }
+
+  /** False for what is no short ASCII. */
+  #ascii(text: string): boolean {
+    const { length } = text
+    if (length > MOST_ASCII) return false
+    this.reserve(2 + length)
+    const { bytes } = this
+    let at = this.used
+    if (length < 32) bytes[at++] = 0xa0 | length
+    else {
+      bytes[at++] = 0xd9
+      bytes[at++] = length
+    }
+    for (let index = 0; index < length; index++) {
+      const unit = text.charCodeAt(index)
+      if (unit >= 0x80) return false
+      bytes[at++] = unit
+    }
+    this.used = at
+    return true
   }
 
   #isTooLarge({ start }: Growing): boolean {

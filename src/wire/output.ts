@@ -1,17 +1,36 @@
 /**
- * A growing buffer that MessagePack's headers and numbers are written into. What was handed over is never touched again:
- * writing goes on behind it, and growing copies only what has not been handed over.
+ * A growing buffer that MessagePack's headers and numbers are written into. What was handed over is not touched until it
+ * is given back, if it ever is: writing goes on behind it, and growing copies only what has not been handed over. What was
+ * given back is written into again, because new memory costs a busy connection as much as all it writes.
  */
 
-/** A buffer of this size holds what a busy connection writes in a turn. */
-const SLAB_BYTES = 64 * 1024
-/** Less than this is not worth going on with. */
-const LEAST_LEFT = 1024
+/** A buffer, and how many pieces of it that were handed over have not been given back. */
+export interface Slab {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+  lent: number
+}
+
+/** What a connection begins with, of which most say little. */
+const FIRST_BYTES = 4 * 1024
+/** Holds what a busy connection writes in a turn, or two chunks of the usual 64 KiB with what is around them. */
+const SLAB_BYTES = 132 * 1024
+/** So many that were given back are kept: about what a socket has under way. */
+const MOST_SPARE = 4
+
+/** Zero-filled, so that not even a mistake could send what was in memory before. */
+function slabOf(size: number): Slab {
+  const bytes = new Uint8Array(size)
+  return { bytes, view: new DataView(bytes.buffer), lent: 0 }
+}
+
+const NONE: Slab = slabOf(0)
 
 export class Output {
-  /** Zero-filled, so that not even a mistake could send what was in memory before. */
-  protected bytes: Uint8Array = new Uint8Array(0)
-  protected view: DataView = new DataView(new ArrayBuffer(0))
+  #slab = NONE
+  readonly #spare: Slab[] = []
+  protected bytes: Uint8Array = NONE.bytes
+  protected view: DataView = NONE.view
   /** Where the next byte goes. */
   protected used = 0
   /** Where that begins which has not been handed over. */
@@ -22,19 +41,34 @@ export class Output {
     return this.used - this.#start
   }
 
+  /** What `take` hands over a piece of. */
+  get slab(): Slab {
+    return this.#slab
+  }
+
   /** Hands over what was gathered. */
   take(): Uint8Array | undefined {
     if (this.used === this.#start) return undefined
-    const taken = this.bytes.subarray(this.#start, this.used)
+    const taken = new Uint8Array(this.bytes.buffer, this.#start, this.used - this.#start)
     this.#start = this.used
-    if (this.bytes.length - this.used < LEAST_LEFT) this.#replace(new Uint8Array(0))
+    this.#slab.lent++
     return taken
   }
 
-  /** Gives back the room of something large, and all that was gathered. */
+  /** Nobody reads any more what was handed over of `slab` in one of the times it was. */
+  giveBack(slab: Slab): void {
+    if (--slab.lent > 0) return
+    if (slab !== this.#slab) {
+      if (slab.bytes.length === SLAB_BYTES && this.#spare.length < MOST_SPARE) this.#spare.push(slab)
+    } else if (this.used === this.#start) {
+      this.used = this.#start = 0
+    }
+  }
+
+  /** Gives up the room of something large, and all that was gathered. */
   protected reset(): void {
     this.used = this.#start = 0
-    if (this.bytes.length > 4 * SLAB_BYTES) this.#replace(new Uint8Array(0))
+    if (this.bytes.length > 2 * SLAB_BYTES) this.#replace(NONE)
   }
 
   /** Makes room for `more` bytes. Positions counted from the beginning of what was gathered stay what they are. */
@@ -45,15 +79,20 @@ export class Output {
   protected grow(more: number): void {
     const gathered = this.bytes.subarray(this.#start, this.used)
     // Twice what is kept, so that all copying together stays in proportion; not twice what comes, which may be large.
-    const grown = new Uint8Array(Math.max(SLAB_BYTES, 2 * gathered.length + more))
-    grown.set(gathered)
+    const wanted = 2 * gathered.length + more
+    const grown =
+      wanted > SLAB_BYTES
+        ? slabOf(wanted)
+        : (this.#spare.pop() ?? slabOf(this.#slab === NONE && wanted <= FIRST_BYTES ? FIRST_BYTES : SLAB_BYTES))
+    grown.bytes.set(gathered)
     this.#replace(grown)
     this.used = gathered.length
   }
 
-  #replace(bytes: Uint8Array): void {
-    this.bytes = bytes
-    this.view = new DataView(bytes.buffer)
+  #replace(slab: Slab): void {
+    this.#slab = slab
+    this.bytes = slab.bytes
+    this.view = slab.view
     this.used = this.#start = 0
   }
 
@@ -129,6 +168,15 @@ export class Output {
     this.view.setUint32(at + 1, Math.floor(value / 2 ** 32))
     this.view.setUint32(at + 5, value)
     return at + 9
+  }
+
+  protected textHeader(size: number): void {
+    this.reserve(5)
+    if (size < 32) this.bytes[this.used++] = 0xa0 | size
+    else if (size < 0x100) {
+      this.bytes[this.used++] = 0xd9
+      this.bytes[this.used++] = size
+    } else this.#sized(size, 0xda)
   }
 
   protected binHeader(size: number): void {

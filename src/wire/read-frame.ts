@@ -21,6 +21,7 @@ import {
 } from './frame.ts'
 
 const ANY = Number.POSITIVE_INFINITY
+const NO_HOPS: readonly Hop[] = []
 const MAX_SEQ = Number.MAX_SAFE_INTEGER
 
 /** The elements of each kind besides the kind itself. */
@@ -68,11 +69,11 @@ const READERS: Readers = {
   open: (fields) => ({
     kind: 'open',
     stream: readStream(fields),
-    instanceId: fields.text('instanceId'),
+    instanceId: fields.familiar('instanceId'),
     endpoint: readEndpoint(fields, 'endpoint'),
     contextId: fields.text('contextId'),
     callId: fields.text('callId'),
-    hops: fields.list('hops', MAX_HOPS, () => readHop(fields)),
+    hops: readHops(fields),
     metadata: readMetadata(fields),
     remainingMs: fields.isNil() ? undefined : Math.min(Math.max(fields.number('remainingMs'), 0), MAX_REMAINING_MS),
     items: fields.uint('items', MAX_INT32),
@@ -133,15 +134,31 @@ function readEnding(fields: FieldReader): (typeof ENDINGS)[number] {
   return ENDINGS[fields.uint('ending', ENDINGS.length - 1)] as (typeof ENDINGS)[number]
 }
 
+/** The last one that was none the worse for being looked at. */
+let goodEndpoint = ''
+
 function readEndpoint(fields: FieldReader, field: string): string {
-  const endpoint = fields.text(field)
+  const endpoint = fields.familiar(field)
+  if (endpoint === goodEndpoint) return endpoint
   fields.checked(endpoint, parseEndpoint)
+  goodEndpoint = endpoint
   return endpoint
+}
+
+function readHops(fields: FieldReader): readonly Hop[] {
+  const size = fields.array('hops', MAX_HOPS)
+  if (size === 0) return NO_HOPS
+  const hops: Hop[] = []
+  for (let left = size; left > 0; left--) hops.push(readHop(fields))
+  return hops
 }
 
 function readHop(fields: FieldReader): Hop {
   const size = fields.array('a hop', ANY, 2)
-  const hop = { endpoint: readEndpoint(fields, 'endpoint of a hop'), instanceId: fields.text('instanceId of a hop') }
+  const hop = {
+    endpoint: readEndpoint(fields, 'endpoint of a hop'),
+    instanceId: fields.familiar('instanceId of a hop'),
+  }
   fields.skip(size - 2, 3)
   return hop
 }

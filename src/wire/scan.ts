@@ -14,6 +14,7 @@ export interface Structure {
   readonly objects: number
   /** Whether there is a bin among them: those are decoded as views and have to be copied. */
   readonly hasBytes: boolean
+  readonly hasExtensions: boolean
   /** Where strings begin that are longer than 200 bytes and start with a byte order mark, which the decoder would eat. */
   readonly marked: readonly number[]
 }
@@ -59,13 +60,14 @@ export function scan(
   /** Of the values before this one. */
   let before = 0
   let hasBytes = false
+  let hasExtensions = false
   let marked = NONE
 
   if (count > to - from) refuse(`${count} values are announced and ${to - from} bytes are left`)
   for (;;) {
     while (left === 0) {
       if ((shape & IS_WHOLE) !== 0 && pos !== end) refuse(`an extension goes on ${end - pos} bytes after its array`)
-      if (level === 0) return { end: pos, objects, hasBytes, marked }
+      if (level === 0) return { end: pos, objects, hasBytes, hasExtensions, marked }
       level--
       if (level === 0) {
         deepest = depth
@@ -152,6 +154,7 @@ export function scan(
 
     if (size + 1 > end - pos) refuse(`an extension of ${size} bytes is announced and ${end - pos - 1} are left`)
     objects++
+    hasExtensions = true
     const type = ((bytes[pos++] as number) << 24) >> 24
     const isAnnotated = type === EXTENSION.annotated
     if (type !== EXTENSION.date && (type < 1 || type > EXTENSION.annotated)) refuse(`extension type ${type} is unknown`)

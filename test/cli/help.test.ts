@@ -8,7 +8,7 @@ import { closeDesks, Desk, LIMIT, root, STAGES } from './command.ts'
 const test = suite('cli/help')
 test.after.each(closeDesks, { timeoutMs: 20_000 })
 
-const COMMANDS = ['up', 'serve', 'call', 'ls', 'doctor', 'new', 'completion']
+const COMMANDS = ['up', 'serve', 'call', 'bench', 'ls', 'doctor', 'new', 'completion']
 
 test('help has examples and exit codes on every level', LIMIT, async () => {
   const desk = new Desk()
@@ -79,6 +79,7 @@ test('completion knows commands, options, values and the endpoints that are serv
   assert.equal(await complete(''), [...COMMANDS, 'help'])
   assert.equal(await complete('completion', ''), ['bash', 'zsh', 'fish'])
   assert.equal(await complete('ls', '--discovery', ''), ['file', 'static'])
+  assert.equal(await complete('bench', '--transports', ''), ['memory', 'wire', 'unix', 'tcp'])
   assert.equal(await complete('call', 'd'), ['demo.made.generate', ':files'])
   assert.equal(await complete('call', '--timeout', '5s', ''), ['demo.made.generate', ':files'])
   assert.ok((await complete('call', '--')).includes('--timeout'))

@@ -4,6 +4,8 @@ import { annotate, Response, type SluiceError } from 'sluice'
 import { isResponse } from '../../src/core/response.ts'
 import { decodeValue, decodeValues } from '../../src/wire/decode.ts'
 import { encodeValue } from '../../src/wire/encode.ts'
+import { decodeAll } from '../../src/wire/library.ts'
+import { readPlain } from '../../src/wire/plain-reader.ts'
 import { ProtocolError } from '../../src/wire/protocol-error.ts'
 import { copyItem, copyValue, MAX_DEPTH } from '../../src/wire/value.ts'
 import { assert, suite } from '../support/suite.ts'
@@ -17,8 +19,6 @@ const item = { code: 'internal', what: 'item', maxBytes: 4 * MIB } as const
 const request = { code: 'invalid_argument', what: 'request', maxBytes: 4 * MIB } as const
 const hexOf = (value: unknown): string => Buffer.from(encodeValue(value, item)).toString('hex')
 const bytesOf = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
-const decodedFrom = (hex: string): unknown => decodeValues(bytesOf(hex), 1)[0]
-
 function refusalOf(run: () => unknown): SluiceError | undefined {
   try {
     run()
@@ -31,6 +31,17 @@ function refusalOf(run: () => unknown): SluiceError | undefined {
 /** Its own kind of error, with a code. */
 function isProtocolError(error: unknown): boolean {
   return error instanceof ProtocolError && error.code === 'data_loss'
+}
+
+/** What the bytes hold. The one-pass reader takes them if the library does, and makes the same of them. */
+function decodedFrom(hex: string): unknown {
+  const bytes = bytesOf(hex)
+  const taken: unknown[] = []
+  const isTaken = readPlain(taken, bytes, 1, true)
+  const refused = refusalOf(() => decodeAll(bytes, 1, true))
+  assert.is(isTaken, refused === undefined, refused?.message)
+  if (isTaken) same(taken, decodeAll(bytes, 1, true))
+  return decodeValues(bytes, 1)[0]
 }
 
 // ---- bytes, written out ----------------------------------------------------------------------------------------------

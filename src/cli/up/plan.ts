@@ -21,6 +21,16 @@ export interface Part {
   readonly copies: number
 }
 
+/** A part as a process is told of it. */
+export function textOf({ component, copies }: Part): string {
+  return `${component}=${copies}`
+}
+
+export function partOf(text: string): Part {
+  const [component = '', copies] = text.split('=')
+  return { component, copies: Number(copies) }
+}
+
 const MAX_REPLICAS = 1_000
 
 /**
@@ -68,7 +78,9 @@ function oneEnvironment({ components }: Pipeline): Record<string, string> {
   for (const [component, { env: own }] of Object.entries(components)) {
     for (const [name, value] of Object.entries(own)) {
       if (Object.hasOwn(env, name) && env[name] !== value) {
-        throw new CliError(`--in-process: ${component} and another component want different values of ${name}`)
+        throw new CliError(
+          `one process cannot serve it all: ${component} and another component want different values of ${name}`,
+        )
       }
       env[name] = value
     }

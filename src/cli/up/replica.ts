@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Logs } from './logs.ts'
 import type { NodeMessage, UpMessage, WorkerMessage } from './messages.ts'
-import type { Job } from './plan.ts'
+import { type Job, textOf } from './plan.ts'
 import type { Table } from './plan-changes.ts'
 
 /** This file is `.ts` in a checkout and `.js` in the package, and so is the worker's. */
@@ -22,9 +22,10 @@ const OUTPUT_MS = 500
 
 export interface Launch {
   readonly job: Job
-  /** The module of the pipeline, and the namespace it is to have. */
+  /** The module of the pipeline. */
   readonly path: string
-  readonly namespace: string
+  /** The namespace that it is to have, for the worker of `sluice up`. */
+  readonly namespace?: string
   readonly env: Readonly<Record<string, string>>
   /** The port of Node's debugger; 0 for one of the system's choice. */
   readonly inspect: number | undefined
@@ -33,7 +34,9 @@ export interface Launch {
   /** It has loaded a file; it was started at `since`. */
   readonly onLoaded: (file: string, since: number) => void
   /** It has read the table of the pipeline. */
-  readonly onTable: (table: Table) => void
+  readonly onTable?: (table: Table) => void
+  /** Another program than the worker of `sluice up`, and who hears what it says besides. */
+  readonly program?: { readonly file: string; readonly onMessage: (message: unknown) => void }
 }
 
 export class Replica {
@@ -56,10 +59,11 @@ export class Replica {
   #isGone = false
   readonly #child: ChildProcess
 
-  constructor({ job, path, namespace, env, inspect, watch, onLoaded, onTable }: Launch, logs: Logs) {
+  constructor(launch: Launch, logs: Logs) {
+    const { job, path, namespace, env, inspect, watch, onLoaded, onTable, program } = launch
     this.label = job.label
-    const parts = job.parts.map(({ component, copies }) => `${component}=${copies}`)
-    const child = fork(WORKER, [path, namespace, ...parts], {
+    const named = namespace === undefined ? [] : [namespace]
+    const child = fork(program?.file ?? WORKER, [path, ...named, ...job.parts.map(textOf)], {
       execArgv: execArgv(inspect),
       env: { ...process.env, ...job.env, ...env, ...(watch && { WATCH_REPORT_DEPENDENCIES: '1' }) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -92,10 +96,11 @@ export class Replica {
     })
     this.ready = new Promise((resolve, reject) => {
       child.on('message', (message) => {
+        program?.onMessage(message)
         const said = message as WorkerMessage | (NodeMessage & { readonly sluice?: undefined })
         if (said.sluice === 'ready') resolve(said.instanceIds)
         else if (said.sluice === 'runtime') this.runtimeId = said.runtimeId
-        else if (said.sluice === 'table') onTable(said.table)
+        else if (said.sluice === 'table') onTable?.(said.table)
         else if (said.sluice === 'unloadable') this.isUnloadable = true
         else for (const file of loadedBy(said)) this.#loaded(file, onLoaded)
       })
@@ -118,7 +123,17 @@ export class Replica {
   }
 
   tell(message: UpMessage): void {
+    this.send(message)
+  }
+
+  /** Sends it what its program understands. */
+  send(message: object): void {
     if (this.#child.connected) this.#child.send(message, () => {})
+  }
+
+  /** Lets go of it; its program ends by itself. */
+  disconnect(): void {
+    if (this.#child.connected) this.#child.disconnect()
   }
 
   #loaded(file: string, onLoaded: Launch['onLoaded']): void {

@@ -5,15 +5,15 @@
  */
 import { createRequire } from 'node:module'
 import { describe, isSluiceError } from '../../core/error.ts'
-import type { PipelineComponent } from '../../runtime/pipeline.ts'
 import type { DistributedRuntime } from '../../runtime/runtime.ts'
 import { CliError, EXIT } from '../exit-codes.ts'
 import { isUnloadable, told } from '../told.ts'
 import { DRAIN_MS } from './limits.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import type { UpMessage, WorkerMessage } from './messages.ts'
-import type { Part } from './plan.ts'
+import { type Part, partOf } from './plan.ts'
 import { tableOf } from './plan-changes.ts'
+import { serveParts } from './serve-parts.ts'
 
 /** Once `up` is gone, every process is gone within 10 s: callers first, as long as there is time. */
 const CALLERS_MS = 4_000
@@ -49,37 +49,16 @@ try {
 async function serve(path: string, parts: readonly Part[]): Promise<void> {
   const { pipeline, host } = await loadPipeline(path)
   if (leaving !== undefined) return
-  const { namespace, components } = pipeline
+  const { namespace } = pipeline
   tell({ sluice: 'table', table: tableOf(pipeline) })
   if (namespace !== expected) throw new CliError(`${path} has the namespace ${namespace}, and had ${expected}`)
   const created = await host.create()
   runtime = created
   tell({ sluice: 'runtime', runtimeId: created.id })
   void created.closed.then(({ error }) => leaving ?? fail(error ?? new CliError('its runtime was closed', EXIT.failed)))
-  // Together, because stages wait for each other in `initialize`.
-  const serving = parts.flatMap(({ component, copies }) => {
-    const found = components[component]
-    if (found === undefined) throw new CliError(`${path} has no component ${component} any more`)
-    return Array.from({ length: copies }, () => serveStage(created, namespace, component, found))
-  })
-  const instanceIds = (await Promise.all(serving)).flat()
+  const instanceIds = await serveParts(created, pipeline, parts, path)
   tellLoaded()
   tell({ sluice: 'ready', instanceIds })
-}
-
-async function serveStage(
-  runtime: DistributedRuntime,
-  namespace: string,
-  component: string,
-  { stage: make, endpoints, concurrency }: PipelineComponent,
-): Promise<string[]> {
-  const stage = await make()
-  const named = runtime.namespace(namespace).component(component)
-  const serving = endpoints.map(async (endpoint) => {
-    const { instanceId } = await named.endpoint(endpoint).serve(stage as never, { concurrency })
-    return instanceId
-  })
-  return Promise.all(serving)
 }
 
 function leave(timeoutMs: number): Promise<never> {
@@ -120,11 +99,6 @@ function tellLoaded(): void {
 function tell(message: WorkerMessage): void {
   // Should `up` be gone, `disconnect` has said so.
   process.send?.(message, undefined, undefined, () => {})
-}
-
-function partOf(text: string): Part {
-  const [component = '', copies] = text.split('=')
-  return { component, copies: Number(copies) }
 }
 
 /** Says why and ends, once `up` has heard that starting it again would not mend it, if that is so. */

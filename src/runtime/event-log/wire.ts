@@ -4,6 +4,7 @@
  */
 import type { SluiceError } from '../../core/error.ts'
 import type { Connection, ConnectionEvents, Transport } from '../../transport/transport.ts'
+import type { Codec } from '../../wire/codec.ts'
 import type { Frame, Limits } from '../../wire/frame.ts'
 import type { EventLog } from './event-log.ts'
 import type { OfCall } from './events.ts'
@@ -75,8 +76,8 @@ class LoggedConnection implements Connection {
     return bytes
   }
 
-  agree(own: Limits, peer: Limits): void {
-    this.#inner.agree(own, peer)
+  agree(own: Limits, peer: Limits, codec?: Codec): void {
+    this.#inner.agree(own, peer, codec)
   }
 
   keepAlive(keep: boolean): void {

@@ -2,7 +2,7 @@
  * TCP and Unix sockets. Listens on the loopback interface, at a port of the system's choice, unless told otherwise; any
  * other interface is refused until TLS and tokens exist. Every socket has its error listener in the tick it is made.
  */
-import { connect, createServer, isIP, type Server } from 'node:net'
+import { connect, createServer, isIP, type NetConnectOpts, type Server } from 'node:net'
 import type { Env } from '../../core/env.ts'
 import { describe, SluiceError } from '../../core/error.ts'
 import { integer, type OptionTable, readOptions } from '../../core/options.ts'
@@ -42,6 +42,11 @@ export const TCP_OPTIONS: OptionTable<TcpOptions> = {
   },
 }
 
+/**
+ * What may wait to be sent before a socket asks to hold back. Of the default, 16 KiB, every flush is more: a turn of the
+ * event loop would pass after each.
+ */
+const WAITING_BYTES = 256 * 1024
 /** How long a connect may take. */
 const CONNECT_MS = 3_000
 
@@ -60,7 +65,7 @@ export class TcpTransport implements Transport {
 
   dial(address: string, { signal, env }: { readonly signal: Signal; readonly env: Env }): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect(targetOf(address))
+      const socket = connect(socketOptions(address))
       const settle = (error?: SluiceError) => {
         timer.cancel()
         socket.off('error', failed)
@@ -88,7 +93,7 @@ export class TcpTransport implements Transport {
 
   async listen(onConnection: (connection: Connection) => void, env: Env): Promise<Listener> {
     const { host = '127.0.0.1', port = 0, path } = this.#options
-    const server = createServer({ noDelay: true }, (socket) => {
+    const server = createServer({ noDelay: true, highWaterMark: WAITING_BYTES }, (socket) => {
       const remote = path === undefined ? `tcp://${socket.remoteAddress}:${socket.remotePort}` : `unix:${path}`
       onConnection(new ByteConnection(new SocketPipe(socket, remote), env))
     })
@@ -142,6 +147,12 @@ function formatAddress(server: Server): string {
   return address.family === 'IPv6'
     ? `tcp://[${address.address}]:${address.port}`
     : `tcp://${address.address}:${address.port}`
+}
+
+/** Sockets are streams and take their options, of which the types of `connect` know nothing. */
+function socketOptions(address: string): NetConnectOpts {
+  const options = { ...targetOf(address), writableHighWaterMark: WAITING_BYTES }
+  return options
 }
 
 /** @throws SluiceError `invalid_argument` for an address that is none of this transport, or leads off this machine. */

@@ -25,8 +25,8 @@ export class SocketPipe implements Pipe {
     this.#socket.on('close', () => events.close(this.#why))
   }
 
-  write(bytes: Uint8Array): boolean {
-    return this.#socket.write(bytes)
+  write(bytes: Uint8Array, written?: () => void): boolean {
+    return this.#socket.write(bytes, written)
   }
 
   keepAlive(keep: boolean): void {
