@@ -7,6 +7,7 @@ import { TRANSPORTS as BENCH_TRANSPORTS } from './bench/messages.ts'
 import { complete, completion, SHELLS, type Shell } from './completion.ts'
 import { DISCOVERIES, TRANSPORTS } from './connect.ts'
 import { EXIT_CODES } from './exit-codes.ts'
+import { DRAIN_MS, MAX_RESTARTS, RESTART_WINDOW_MS } from './up/limits.ts'
 import { count, duration, list, pair, positive } from './values.ts'
 
 /** How long a call waits for somebody to serve its endpoint, unless told otherwise. */
@@ -28,12 +29,18 @@ const addUp: Adding = (program, done) => {
     .summary('run a pipeline, every stage in a process of its own')
     .description(
       'Runs a pipeline, every replica of every component in a process of its own, and keeps it running: a process that dies ' +
-        'is started again. Ctrl-C lets the components finish what they accepted, callers first; a second one ends them at once.',
+        `is started again, but ${MAX_RESTARTS + 1} deaths of one component within ${RESTART_WINDOW_MS / 1_000} s stop the ` +
+        'pipeline. Ctrl-C lets the components finish what they accepted, callers first; what is not finished ' +
+        `${DRAIN_MS / 1_000} s after a component was told is cut off, and a second Ctrl-C ends all of them at once.`,
     )
     .argument('<pipeline>', 'a module whose default export is definePipeline({ … })')
     .option('--in-process', 'one process for all components')
     .option('--scale <component=count>', 'replicas of a component; repeatable, or with commas between', list)
-    .option('--watch', 'start stages anew when a file they have loaded is saved, without losing a call')
+    .option(
+      '--watch',
+      'start stages anew when a file they have loaded is saved, without losing a call; other components, replicas or env ' +
+        'in the pipeline itself need another up',
+    )
     .option(
       '--inspect [port]',
       "Node's debugger in every process, at this port and those after it; behind the module, or as --inspect=9229",

@@ -6,9 +6,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { describe } from '../core/error.ts'
 import { CliError, EXIT } from './exit-codes.ts'
+import { codeOf, told } from './told.ts'
 
 /** What a module exports. */
 export type Exports = Readonly<Record<string, unknown>>
@@ -31,7 +32,7 @@ export async function loadModule(path: string): Promise<Exports> {
       return registerTsx(path, file).then(load)
     })
   } catch (thrown) {
-    throw thrown instanceof CliError ? thrown : failure(path, file, thrown)
+    throw thrown instanceof CliError ? thrown : failure(path, thrown)
   }
 }
 
@@ -98,31 +99,13 @@ function isMissing(thrown: unknown): boolean {
   return codeOf(thrown) === 'MODULE_NOT_FOUND' || codeOf(thrown) === 'ERR_MODULE_NOT_FOUND'
 }
 
-function codeOf(thrown: unknown): unknown {
-  return (thrown as { readonly code?: unknown } | null)?.code
-}
-
-function failure(path: string, file: string, thrown: unknown): CliError {
+function failure(path: string, thrown: unknown): CliError {
   if (!(thrown instanceof Error)) return new CliError(`${path} failed to load: it threw ${describe(thrown)}`)
-  const [first = '', ...more] = `${thrown.name}: ${describe(thrown)}`.split('\n')
-  const lines = [...more, ...ownFrames(thrown, file)]
-  return new CliError(`${path} failed to load: ${first}${help(path, thrown, lines)}`, EXIT.usage, lines.join('\n'))
+  const { first, more } = told(thrown)
+  return new CliError(`${path} failed to load: ${first}${help(path, thrown, more)}`, EXIT.usage, more.join('\n'))
 }
 
-function help(path: string, thrown: Error, lines: readonly string[]): string {
+function help(path: string, thrown: Error, more: readonly string[]): string {
   if (codeOf(thrown) === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return '; NODE_OPTIONS="--import tsx" has tsx load it'
-  return thrown instanceof SyntaxError && lines.length === 0 ? `; node --check ${path} says where` : ''
-}
-
-/** Where in the user's code it happened: frames of Node and tsx, and of those who load it, say nothing about that. */
-function ownFrames({ message, stack = '' }: Error, file: string): string[] {
-  const ours = fileURLToPath(new URL('.', import.meta.url))
-  const foreign = /node:internal|\(node:|node_modules[\\/](tsx|esbuild)[\\/]/
-  // Errors in the text of a module have no frame in it: V8 puts the place above the message, loaders into it.
-  const [above = ''] = message === '' ? [''] : stack.split(message, 1)
-  const place = above.split('\n').filter((line) => line.includes(file))
-  const lines = stack.split('\n')
-  const end = lines.findIndex((line) => line.includes(ours))
-  const frames = lines.slice(0, end < 0 ? lines.length : end).filter((line) => /^\s+at /.test(line))
-  return [...place.map((line) => `    at ${line.trim()}`), ...frames.filter((line) => !foreign.test(line))]
+  return thrown instanceof SyntaxError && more.length === 0 ? `; node --check ${path} says where` : ''
 }

@@ -426,7 +426,7 @@ export class Client<Req = any, Item = any> {
     try {
       await reader.context.sleep(retryDelayMs(tried.size, env.random()))
     } catch (cancelled) {
-      const error = isSluiceError(cancelled) ? cancelled : refusal
+      const error = isSluiceError(cancelled) ? SluiceError.from(cancelled) : refusal
       reader.refused(error)
       throw error
     } finally {

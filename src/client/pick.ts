@@ -28,7 +28,7 @@ export type Pick = (instances: readonly Instance[], request: unknown, context: C
 export function createPick(router: Router, state: PickState): Pick {
   switch (router) {
     case 'round-robin':
-      return roundRobin()
+      return roundRobin(state)
     case 'random':
       return (instances) => anyOf(instances, state)
     case 'least-loaded':
@@ -44,9 +44,14 @@ export function createPick(router: Router, state: PickState): Pick {
   }
 }
 
-function roundRobin(): Pick {
-  let turn = 0
-  return (instances) => instances[turn++ % instances.length] as Instance
+/** From one that chance chooses: clients that make one call each would all call the first. */
+function roundRobin({ random }: PickState): Pick {
+  let turn: number | undefined
+  return (instances) => {
+    if (turn === undefined && instances.length === 1) return instances[0] as Instance
+    turn ??= Math.floor(random() * instances.length)
+    return instances[turn++ % instances.length] as Instance
+  }
 }
 
 function anyOf(instances: readonly Instance[], { random }: PickState): Instance {

@@ -524,7 +524,7 @@ export class Context implements Dependant {
   #because(what: string, reason: unknown): SluiceError {
     const origin = this.#origin()
     // What a context has announced is passed on as it is; anything else is why this one was ended, by whom it says itself.
-    if (isSluiceError(reason) && reason.origin !== undefined && ABORTS.has(reason.code)) return reason
+    if (isSluiceError(reason) && reason.origin !== undefined && ABORTS.has(reason.code)) return SluiceError.from(reason)
     const why = reason === undefined ? '' : `: ${describe(reason)}`
     return stackless('cancelled', `${what} ${origin}${why}`, {
       origin,

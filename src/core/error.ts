@@ -80,13 +80,37 @@ export class SluiceError extends Error {
   }
 
   /**
-   * The error itself if it is a SluiceError, else one with code `unknown`, the thrown value's message and the thrown
-   * value as `cause`. Never throws, whatever was thrown.
+   * The error itself if it is a SluiceError, the same as one of this copy of sluice if it is one of another copy, else
+   * one with code `unknown`, the thrown value's message and the thrown value as `cause`. Never throws, whatever was thrown.
    */
   static from(thrown: unknown): SluiceError {
-    if (isSluiceError(thrown)) return thrown
+    try {
+      if (isSluiceError(thrown)) return thrown instanceof SluiceError ? thrown : adopted(thrown)
+    } catch {
+      // One of another copy with a getter that throws is as unknown as anything else.
+    }
     return new SluiceError('unknown', describe(thrown), { cause: thrown })
   }
+}
+
+/**
+ * Known to every copy of sluice that a process may have loaded, as with a command line that is installed globally: the
+ * errors of one are errors to the others. A symbol is nothing that a peer could send.
+ */
+const BRAND = Symbol.for('sluice.SluiceError')
+Object.defineProperty(SluiceError.prototype, BRAND, { value: true })
+
+/** One of another copy, as one of this: what `instanceof` says of it is then true. */
+function adopted(thrown: SluiceError): SluiceError {
+  const { code, message, details, cause, retryable } = thrown
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
+  const own = new SluiceError(code, message, {
+    ...{ details, cause, retryable: retryable === true, hops: thrown.hops.map(String) },
+    ...{ endpoint: text(thrown.endpoint), instanceId: text(thrown.instanceId), origin: text(thrown.origin) },
+  })
+  const stack = text(thrown.stack)
+  if (stack !== undefined) own.stack = stack
+  return own
 }
 
 /** A refusal by this very process, before anything left it: trying elsewhere loads nobody, and is free. */
@@ -129,14 +153,21 @@ function nameOf(code: Code): string {
   return 'SluiceError'
 }
 
-/** `instanceof` that no hostile value can make throw, and that takes nothing for a SluiceError that is not whole. */
+/**
+ * Whether it is a SluiceError, of this copy of sluice or of another. No hostile value can make this throw, and nothing is
+ * taken for a SluiceError that is not whole.
+ */
 export function isSluiceError(value: unknown): value is SluiceError {
   try {
-    if (!(value instanceof SluiceError)) return false
+    if (!(value instanceof SluiceError || isBranded(value))) return false
     return CODES.includes(value.code) && typeof value.message === 'string' && Array.isArray(value.hops)
   } catch {
     return false
   }
+}
+
+function isBranded(value: unknown): value is SluiceError {
+  return value instanceof Error && (value as { readonly [BRAND]?: unknown })[BRAND] === true
 }
 
 /** Where in the pipeline an error arose. */
@@ -152,7 +183,7 @@ export interface Where {
  */
 export function thrownBy(thrown: unknown, where: Where, hint = ''): SluiceError {
   try {
-    if (isSluiceError(thrown)) return passedOn(thrown, where)
+    if (isSluiceError(thrown)) return passedOn(thrown instanceof SluiceError ? thrown : adopted(thrown), where)
   } catch {
     // A SluiceError with a getter that throws is as unknown as anything else.
   }

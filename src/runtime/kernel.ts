@@ -14,6 +14,7 @@ import type { EndpointId } from '../core/endpoint-id.ts'
 import { formatEndpoint } from '../core/endpoint-id.ts'
 import { systemEnv, TrackedEnv } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
+import { originOf } from '../core/stack.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import { InstanceSet } from '../discovery/instance-set.ts'
 import { type DroppedStreams, droppedStreams } from '../stream/open-calls.ts'
@@ -163,9 +164,9 @@ export class Kernel implements ActorHost {
     const { endpoint, instanceId, context } = call
     const name = errorName(thrown)
     const asked = shown(request)
-    this.reports.warn(
-      `a handler of ${endpoint} died: ${name === undefined ? '' : `${name}: `}${shown(thrown)}${hint} (context ${shown(context.id)}, request ${asked})`,
-    )
+    const origin = originOf(thrown)
+    const what = `${name === undefined ? '' : `${name}: `}${shown(thrown)}${origin === undefined ? '' : `, at ${origin}`}`
+    this.reports.warn(`a handler of ${endpoint} died: ${what}${hint} (context ${shown(context.id)}, request ${asked})`)
     this.reports.emit('handler-failed', {
       endpoint,
       instanceId,

@@ -3,7 +3,7 @@
  * part is refused where it is given, and what it makes is looked at when it is made, by name and with what is missing;
  * whatever it throws becomes a SluiceError.
  */
-import { describe, SluiceError } from '../core/error.ts'
+import { describe, isSluiceError, SluiceError } from '../core/error.ts'
 import type { Discovery, DiscoveryBackend } from '../discovery/discovery.ts'
 import type { Connection, Transport } from '../transport/transport.ts'
 
@@ -125,6 +125,7 @@ async function guarded<Value>(what: string, act: () => Promise<Value>): Promise<
 }
 
 function failure(what: string, thrown: unknown): SluiceError {
-  if (thrown instanceof SluiceError) return thrown
+  // A backend may have been written with another copy of sluice.
+  if (isSluiceError(thrown)) return SluiceError.from(thrown)
   return new SluiceError('unavailable', `${what}: ${describe(thrown)}`, { cause: thrown })
 }

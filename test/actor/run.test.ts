@@ -30,7 +30,7 @@ test(
     assert.is(lines.length, 1)
     assert.match(
       lines.join(),
-      /^a handler of demo\.test\.generate died: RangeError: bad luck \(context .+, request \{"text"/,
+      /^a handler of demo\.test\.generate died: RangeError: bad luck, at \S*run\.test\.ts:\d+:\d+ \(context .+, request \{"text"/,
     )
   }),
 )

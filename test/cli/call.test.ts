@@ -129,7 +129,7 @@ test('a slow reader holds the generator, and loses nothing', LIMIT, async () => 
 
 test('every failure is one line and its exit code', LIMIT, async () => {
   const desk = new Desk()
-  await desk.serve(`${TICKER} ${ALL}`)
+  const ticker = await desk.serve(`${TICKER} ${ALL}`)
   const cases: readonly (readonly [typed: string, code: number, line: RegExp])[] = [
     ['demo.ticker.fail null', 1, /^sluice: it broke \(unknown in demo\.ticker\.fail\)\n$/],
     ['demo.ticker.refuse null', 2, /^sluice: nothing suits me \(invalid_argument in demo\.ticker\.refuse\)\n$/],
@@ -164,4 +164,6 @@ test('every failure is one line and its exit code', LIMIT, async () => {
       assert.equal([end?.code, end?.stdout], [code, ''], typed)
     }
   }
+  // Whoever serves it reads where it was thrown.
+  assert.match(ticker.stderr, /^sluice: a handler of demo\.ticker\.fail died: .*, at test\/cli\/stages\.ts:\d+:\d+ \(/m)
 })

@@ -25,6 +25,11 @@ test('help has examples and exit codes on every level', LIMIT, async () => {
     assert.match(page, /\nExamples:\n {2}\S.*\n/, name)
     assert.match(page, /\nExit codes:\n {2}0 /, name)
   }
+  // What cuts a call off, and what stops a pipeline, is not left to be found out.
+  const up = (pages[1] ?? '').replace(/\s+/g, ' ')
+  assert.match(up, /4 deaths of one component within 30 s stop the pipeline/)
+  assert.match(up, /what is not finished 30 s after a component was told is cut off/)
+  assert.match(up, /other components, replicas or env in the pipeline itself need another up/)
   for (const name of COMMANDS) assert.match(pages[0] ?? '', new RegExp(`^ {2}${name} `, 'm'))
 })
 

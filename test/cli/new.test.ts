@@ -1,7 +1,7 @@
 // `sluice new` from this checkout: the project installs the packed tarball, and everything its README names works, with the
 // command line as it is published.
 import { execFileSync } from 'node:child_process'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { assert, suite } from '../support/suite.ts'
 import { closeDesks, Desk, ending, LIMIT, parsed, printed } from './command.ts'
@@ -52,6 +52,15 @@ test('a new project runs with npm install && npm start, and as processes', INSTA
   await printed(plain, /^serving /m, 'stderr')
   const refused = await ending(installed('call my-pipeline.no.generate null'))
   assert.equal([refused.code, refused.stderr], [1, 'sluice: no (aborted in my-pipeline.no.generate)\n'])
+
+  // Nor does it matter that the command line is another copy, as one that is installed globally.
+  const other = join(desk.dir, 'global')
+  cpSync(join(folder, 'node_modules'), join(other, 'node_modules'), { recursive: true, verbatimSymlinks: true })
+  const global = (typed: string) =>
+    ending(desk.line(`cd ${folder} && exec "$0" ${other}/node_modules/sluice/dist/cli/main.js ${typed}`))
+  writeFileSync(join(folder, 'three.js'), 'export const three = 3\n')
+  const three = await global('serve three.js -e my-pipeline.three.generate')
+  assert.equal([three.code, three.stderr], [2, 'sluice: serve takes a function or a stage object, not 3\n'])
 
   // tsx is needed for TypeScript alone, and its absence is told in one line.
   renameSync(join(folder, 'node_modules/tsx'), join(folder, 'node_modules/.tsx'))

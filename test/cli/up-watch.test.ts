@@ -1,5 +1,5 @@
 // `sluice up --watch`: what is saved is served, without a call that fails, and only by processes that have loaded it.
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Client } from 'sluice'
 import { assert, suite, within } from '../support/suite.ts'
@@ -133,6 +133,48 @@ test('a stage that was broken by a save goes on as it was, and is mended by the 
     writeFileSync(file, stage(2))
     const { failed } = await underLoad(one, ({ version }) => version === 2)
     assert.equal(failed, [])
+  })
+})
+
+test('what a save of the pipeline asks for that only another up can do is said, once', limit, () => {
+  const path = twoStages()
+  const before = readFileSync(path, 'utf8')
+  const save = (from: RegExp, to: string) => writeFileSync(path, before.replace(from, to))
+  const told = (what: string) =>
+    new RegExp(`pipeline\\.ts was changed: ${what}; for that, stop up and start it again$`, 'm')
+  return withUp([path, '--watch'], async (up) => {
+    await up.ready()
+    save(
+      /two: \{/,
+      "three: { stage: async () => new (await import('./two.ts')).Stage() }, two: { replicas: 2, env: { A: 'b' },",
+    )
+    await up.printed(told('two has 2 replicas instead of 1, the env of two is another, three was added'), 'stderr')
+    await up.printed(/two was replaced: process \d+ for \d+/)
+    assert.is(up.stderr.match(/for that, stop up/g)?.length, 1)
+    // What cannot be served where it is goes on as it was.
+    save(/two: \{.*\n/, '\n')
+    await up.printed(told('two was removed'), 'stderr')
+    await up.printed(/two did not come up: ended with code 1; the old one goes on/, 'stderr')
+    save(/up-watch/, 'up-other')
+    await up.printed(told('its namespace is up-other instead of up-watch'), 'stderr')
+    await up.printed(/one did not come up: ended with code 1; the old one goes on/, 'stderr')
+    assert.is((await (await served(up, 'two')).one(undefined)).version, 0)
+  })
+})
+
+test('a stage that cannot be loaded at the start is waited for until it is mended', limit, () => {
+  const path = twoStages()
+  const file = join(dirname(path), 'one.ts')
+  writeFileSync(file, 'export class Stage {{')
+  return withUp([path, '--watch'], async (up) => {
+    await up.printed(
+      /one \(process \d+\) cannot be loaded; it is started again when one of its files is saved/,
+      'stderr',
+    )
+    writeFileSync(file, stage(1))
+    await up.ready()
+    assert.is((await (await served(up, 'one')).one(undefined)).version, 1)
+    assert.not.match(up.stderr, /it is started again$/m)
   })
 })
 

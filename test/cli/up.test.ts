@@ -70,6 +70,23 @@ test('Ctrl-C stops callers before what they call: a call that goes on calling is
   }),
 )
 
+test('stopping that takes its time says what it waits for', limit, () =>
+  withUp([PIPELINE], async (up) => {
+    await up.ready()
+    const client = await up.client<undefined, number>('up-test.back.never')
+    const items = (await client.generate(undefined)).values()[Symbol.asyncIterator]()
+    const { value: pid } = await items.next()
+    up.terminal.signal('SIGINT')
+    await up.printed(
+      new RegExp(`waiting, at most 30 s, for back \\(process ${pid}\\) to finish what was accepted$`, 'm'),
+    )
+    assert.not.match(up.stdout, /for front/)
+    await items.return?.()
+    assert.is((await up.ended()).code, 130)
+    await up.gone()
+  }),
+)
+
 test('a second Ctrl-C ends every process at once', limit, () =>
   withUp([PIPELINE], async (up) => {
     await up.ready()
@@ -227,6 +244,51 @@ test('a component that fails again and again stops the pipeline, which says why'
     assert.match(stderr, /Error: there is no model/)
     assert.is(code, 1)
     await up.gone()
+  })
+})
+
+for (const [extension, said] of [
+  // Whoever loads it says where, above or below what it says.
+  ['ts', /broken\.ts:2:\d+: ERROR: /],
+  ['js', /broken\.js:2\n {4}const a = \{\{[\s\S]*SyntaxError: /],
+] as const) {
+  test(`a stage that cannot be loaded, in .${extension}, stops the pipeline at once, which says where`, limit, () => {
+    const path = modules({
+      'pipeline.ts': `
+        import { definePipeline } from 'sluice'
+        export default definePipeline({
+          namespace: 'up-broken',
+          components: { broken: { stage: async () => new (await import('./broken.${extension}')).Stage() } },
+        })`,
+      [`broken.${extension}`]: 'export class Stage {\n  const a = {{\n}\n',
+      'package.json': '{ "type": "module" }',
+    })
+    return withUp([path], async (up) => {
+      const { code, stdout, stderr } = await up.ended()
+      const [, told = ''] = stderr.split(
+        /^up {5}\| broken \(process \d+\) cannot be loaded: the pipeline is stopped; it last said:\n/m,
+      )
+      assert.match(told, said)
+      assert.not.match(told, /node_modules/)
+      assert.equal([code, stdout], [1, ''])
+      assert.not.match(stderr, /started again/)
+      await up.gone()
+    })
+  })
+}
+
+test('what a stage throws as it is made is told with its own frames alone', limit, () => {
+  const path = modules({
+    'pipeline.ts': `
+      import { definePipeline } from 'sluice'
+      class Bad { constructor() { throw new Error('no model\\nhere') } }
+      export default definePipeline({ namespace: 'up-frames', components: { bad: { stage: () => new Bad() } } })`,
+  })
+  return withUp([path], async (up) => {
+    const { stderr } = await up.ended()
+    const [, told = ''] = stderr.split(/it last said:\n/)
+    const frames = ['new Bad', 'stage'].map((where) => ` {6}at ${where} \\(\\S*pipeline\\.ts:\\d+:\\d+\\)\\n`)
+    assert.match(told, new RegExp(`^  Error: no model\\n  here\\n${frames.join('')}$`))
   })
 })
 

@@ -134,6 +134,48 @@ test('from() gives a SluiceError back as it is', () => {
   assert.is(SluiceError.from(error), error)
 })
 
+/** The class of another copy of sluice, as a process has it whose command line and stages were installed apart. */
+async function otherCopy(): Promise<typeof SluiceError> {
+  const path = '../../src/core/error.ts?another-copy'
+  return ((await import(path)) as { readonly SluiceError: typeof SluiceError }).SluiceError
+}
+
+test('a SluiceError of another copy of sluice is one, and becomes one of this copy where it is passed on', async () => {
+  const Other = await otherCopy()
+  assert.is.not(Other, SluiceError)
+  const cause = new Error('why')
+  const thrown = new Other('not_found', 'no such thing', { cause, details: { id: 7 }, retryable: true })
+  assert.not.instance(thrown, SluiceError)
+  assert.ok(isSluiceError(thrown))
+  for (const [error, retryable] of [
+    [SluiceError.from(thrown), true],
+    // A handler that had started.
+    [thrownBy(thrown, where), false],
+  ] as const) {
+    assert.instance(error, SluiceError)
+    assert.equal([error.code, error.message, error.details], ['not_found', 'no such thing', { id: 7 }])
+    assert.equal([error.cause, error.retryable, error.stack], [cause, retryable, thrown.stack])
+  }
+  assert.is(thrownBy(thrown, where).endpoint, where.endpoint)
+})
+
+test('a brand alone makes no SluiceError, nor does one of another copy with hostile parts break anything', async () => {
+  const brand = Symbol.for('sluice.SluiceError')
+  const whole = { code: 'internal', message: 'm', hops: [], [brand]: true }
+  assert.not.ok(isSluiceError(whole))
+  assert.not.ok(isSluiceError(Object.assign(new Error('m'), { [brand]: true, code: 'nonsense', hops: [] })))
+  assert.not.ok(isSluiceError(Object.assign(new Error('m'), { [brand]: true, code: 'internal' })))
+  const Other = await otherCopy()
+  for (const name of ['details', 'stack', 'endpoint', 'retryable']) {
+    const hostile = withGetter(new Other('internal', 'm'), name)
+    assert.is(SluiceError.from(hostile).code, 'unknown', name)
+    assert.is(thrownBy(hostile, where).code, 'unknown', name)
+  }
+  const odd = Object.assign(new Other('internal', 'm'), { endpoint: 7, origin: {}, retryable: 'yes', hops: [7] })
+  const { endpoint, origin, retryable, hops } = SluiceError.from(odd)
+  assert.equal([endpoint, origin, retryable, hops], [undefined, undefined, false, ['7']])
+})
+
 test('from() makes unknown of another error, with its message and itself as cause', () => {
   const thrown = new TypeError('x is not a function')
   const error = SluiceError.from(thrown)

@@ -103,7 +103,10 @@ test('without a logger warnings go to stderr, one line each, and say who writes'
   })
   await rejects(client.one(1), /loudly/)
   await runtime.shutdown()
-  assert.match(written.end(), /^sluice: a handler of demo\.test\.generate died: Error: loudly [^\n]*\n$/)
+  assert.match(
+    written.end(),
+    /^sluice: a handler of demo\.test\.generate died: Error: loudly, at test\/runtime\/events\.test\.ts:\d+:\d+ \([^\n]*\n$/,
+  )
 })
 
 test('a logger that throws takes no call with it', async () => {

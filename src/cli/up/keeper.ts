@@ -20,7 +20,10 @@ export interface KeeperHost {
   changed(): void
   say(line: string): void
   warn(line: string): void
-  /** It has ended by itself. After how many milliseconds it is started again; undefined: it is given up. */
+  /**
+   * It has ended by itself. After how many milliseconds it is started again, which may be Infinity: when it is hurried;
+   * undefined: it is given up.
+   */
   failed(job: Job, replica: Replica, how: string): number | undefined
 }
 
@@ -30,6 +33,8 @@ export class Keeper {
   readonly up: Promise<void>
   /** When it was last tried to replace it. */
   triedAt = 0
+  /** Whether it was seen. */
+  wasUp = false
   readonly #host: KeeperHost
   #isUp!: () => void
   #current: Replica | undefined
@@ -44,7 +49,10 @@ export class Keeper {
     this.job = job
     this.#host = host
     this.up = new Promise((resolve) => {
-      this.#isUp = resolve
+      this.#isUp = () => {
+        this.wasUp = true
+        resolve()
+      }
     })
   }
 
@@ -159,7 +167,7 @@ export class Keeper {
         this.#pauses.delete(end)
         resolve()
       }
-      const timer = setTimeout(end, ms)
+      const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(end, ms)
       this.#pauses.add(end)
       if (this.#isStopping) end()
     })

@@ -11,11 +11,12 @@ import { fileURLToPath } from 'node:url'
 import type { Logs } from './logs.ts'
 import type { NodeMessage, UpMessage, WorkerMessage } from './messages.ts'
 import { type Job, textOf } from './plan.ts'
+import type { Table } from './plan-changes.ts'
 
 /** This file is `.ts` in a checkout and `.js` in the package, and so is the worker's. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url))
 /** What of its last words is kept, to be shown once more when it is given up. */
-const LAST_LINES = 10
+const LAST_LINES = 20
 /** A process has ended and its output is still held by one that it started: nobody waits for that. */
 const OUTPUT_MS = 500
 
@@ -23,6 +24,8 @@ export interface Launch {
   readonly job: Job
   /** The module of the pipeline. */
   readonly path: string
+  /** The namespace that it is to have, for the worker of `sluice up`. */
+  readonly namespace?: string
   readonly env: Readonly<Record<string, string>>
   /** The port of Node's debugger; 0 for one of the system's choice. */
   readonly inspect: number | undefined
@@ -30,6 +33,8 @@ export interface Launch {
   readonly watch: boolean
   /** It has loaded a file; it was started at `since`. */
   readonly onLoaded: (file: string, since: number) => void
+  /** It has read the table of the pipeline. */
+  readonly onTable?: (table: Table) => void
   /** Another program than the worker of `sluice up`, and who hears what it says besides. */
   readonly program?: { readonly file: string; readonly onMessage: (message: unknown) => void }
 }
@@ -49,12 +54,16 @@ export class Replica {
   readonly lastLines: string[] = []
   /** What its record in discovery is called, once it has a runtime. */
   runtimeId: string | undefined
+  /** Whether it could not load what it was to serve. */
+  isUnloadable = false
   #isGone = false
   readonly #child: ChildProcess
 
-  constructor({ job, path, env, inspect, watch, onLoaded, program }: Launch, logs: Logs) {
+  constructor(launch: Launch, logs: Logs) {
+    const { job, path, namespace, env, inspect, watch, onLoaded, onTable, program } = launch
     this.label = job.label
-    const child = fork(program?.file ?? WORKER, [path, ...job.parts.map(textOf)], {
+    const named = namespace === undefined ? [] : [namespace]
+    const child = fork(program?.file ?? WORKER, [path, ...named, ...job.parts.map(textOf)], {
       execArgv: execArgv(inspect),
       env: { ...process.env, ...job.env, ...env, ...(watch && { WATCH_REPORT_DEPENDENCIES: '1' }) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -91,6 +100,8 @@ export class Replica {
         const said = message as WorkerMessage | (NodeMessage & { readonly sluice?: undefined })
         if (said.sluice === 'ready') resolve(said.instanceIds)
         else if (said.sluice === 'runtime') this.runtimeId = said.runtimeId
+        else if (said.sluice === 'table') onTable?.(said.table)
+        else if (said.sluice === 'unloadable') this.isUnloadable = true
         else for (const file of loadedBy(said)) this.#loaded(file, onLoaded)
       })
       void this.gone.then((how) => reject(new Error(how)))

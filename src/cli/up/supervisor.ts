@@ -2,19 +2,22 @@
  * All processes of a pipeline: starts them together, starts again what ends by itself, starts anew what has changed, and
  * stops them in order. What fails again and again stops the pipeline, since restarting does not mend it.
  */
+import { relative } from 'node:path'
 import { Keeper, type KeeperHost } from './keeper.ts'
+import { DRAIN_MS, MAX_RESTARTS, RESTART_WINDOW_MS, SAY_MS } from './limits.ts'
 import type { Logs } from './logs.ts'
 import type { Job } from './plan.ts'
+import { changesOf, type Table } from './plan-changes.ts'
 import { type Launch, Replica } from './replica.ts'
 import type { Sight } from './sight.ts'
 import { Watcher } from './watch.ts'
 
-const MAX_RESTARTS = 3
-const RESTART_WINDOW_MS = 30_000
 const FIRST_BACKOFF_MS = 100
 
 export interface SupervisorOptions {
   readonly path: string
+  /** What the processes go by. */
+  readonly table: Table
   readonly jobs: readonly Job[]
   readonly env: Readonly<Record<string, string>>
   /** The first port of Node's debugger; 0 for ports of the system's choice. */
@@ -30,6 +33,8 @@ export class Supervisor {
   readonly #restarts = new Map<string, number[]>()
   readonly #watcher: Watcher | undefined
   #renewing = false
+  /** How the table differs now from the one that the processes go by. */
+  #changes = ''
   #stopping: Promise<void> | undefined
   #failure: string | undefined
 
@@ -61,10 +66,21 @@ export class Supervisor {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       for (const group of new Set(this.#keepers.map(({ job }) => job.group))) {
-        await Promise.all(this.#keepers.filter(({ job }) => job.group === group).map((keeper) => keeper.stop()))
+        await this.#stopGroup(this.#keepers.filter(({ job }) => job.group === group))
       }
     })()
     return this.#stopping
+  }
+
+  async #stopGroup(keepers: readonly Keeper[]): Promise<void> {
+    const timer = setTimeout(() => {
+      const names = keepers.flatMap(({ replicas }) => replicas.map(({ label, pid }) => `${label} (process ${pid})`))
+      if (names.length === 0) return
+      const most = `at most ${DRAIN_MS / 1_000} s`
+      this.#options.logs.say(`waiting, ${most}, for ${names.join(', ')} to finish what was accepted`)
+    }, SAY_MS)
+    await Promise.all(keepers.map((keeper) => keeper.stop()))
+    clearTimeout(timer)
   }
 
   /** Ends every process at once. */
@@ -73,13 +89,14 @@ export class Supervisor {
   }
 
   #start(job: Job, isReplacement: boolean): Replica {
-    const { path, env, inspect, watch, logs, sight } = this.#options
+    const { path, table, env, inspect, watch, logs, sight } = this.#options
     // The old one still has the port that its replacement would have.
     const port = inspect === undefined || inspect === 0 || isReplacement ? 0 : inspect + this.#options.jobs.indexOf(job)
     const launch: Launch = {
-      ...{ job, path, env, watch },
+      ...{ job, path, env, watch, namespace: table.namespace },
       inspect: inspect === undefined ? undefined : port,
       onLoaded: (file, since) => this.#watcher?.follow(file, since),
+      onTable: (read) => this.#compare(read),
     }
     const replica = new Replica(launch, logs)
     void replica.gone.then(() => replica.runtimeId && sight.bury(replica.runtimeId))
@@ -87,22 +104,42 @@ export class Supervisor {
   }
 
   #failed(job: Job, replica: Replica, how: string): number | undefined {
-    const { logs } = this.#options
+    const { logs, watch } = this.#options
+    const who = `${job.label} (process ${replica.pid})`
+    if (replica.isUnloadable && watch) {
+      logs.warn(`${who} cannot be loaded; it is started again when one of its files is saved`)
+      return Number.POSITIVE_INFINITY
+    }
+    if (replica.isUnloadable && !this.#keepers.some((each) => each.job.group === job.group && each.wasUp)) {
+      return this.#giveUp(replica, `${who} cannot be loaded`)
+    }
     const now = performance.now()
     const recent = (this.#restarts.get(job.group) ?? []).filter((at) => now - at < RESTART_WINDOW_MS)
     if (recent.length >= MAX_RESTARTS) {
-      const lines = replica.lastLines.map((line) => `\n  ${line}`).join('')
-      this.#failure ??=
-        `${job.label} (process ${replica.pid}) ${how}, after ${MAX_RESTARTS} restarts of ${job.group} within ` +
-        `${RESTART_WINDOW_MS / 1_000} s: the pipeline is stopped${lines && `; it last said:${lines}`}`
-      if (this.#stopping === undefined) logs.warn(this.#failure)
-      void this.stop()
-      return undefined
+      const often = `after ${MAX_RESTARTS} restarts of ${job.group} within ${RESTART_WINDOW_MS / 1_000} s`
+      return this.#giveUp(replica, `${who} ${how}, ${often}`)
     }
     this.#restarts.set(job.group, [...recent, now])
     const waitMs = Math.round(FIRST_BACKOFF_MS * 2 ** recent.length * (0.5 + Math.random() / 2))
-    logs.warn(`${job.label} (process ${replica.pid}) ${how}; it is started again`)
+    logs.warn(`${who} ${how}; it is started again`)
     return waitMs
+  }
+
+  #giveUp({ lastLines }: Replica, why: string): undefined {
+    const lines = lastLines.map((line) => `\n  ${line}`).join('')
+    this.#failure ??= `${why}: the pipeline is stopped${lines && `; it last said:${lines}`}`
+    if (this.#stopping === undefined) this.#options.logs.warn(this.#failure)
+    void this.stop()
+  }
+
+  /** Says once what a process that is started anew cannot heed. */
+  #compare(read: Table): void {
+    const { table, path, logs } = this.#options
+    const changes = changesOf(table, read)
+    if (changes === this.#changes) return
+    this.#changes = changes
+    const name = relative(process.cwd(), path)
+    if (changes !== '') logs.warn(`${name} was changed: ${changes}; for that, stop up and start it again`)
   }
 
   #changed(file: string): void {

@@ -8,6 +8,7 @@ import { CliError, EXIT } from '../exit-codes.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { Logs } from './logs.ts'
 import { type Job, planOf } from './plan.ts'
+import { tableOf } from './plan-changes.ts'
 import { Sight } from './sight.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -58,7 +59,16 @@ export async function up(path: string, options: UpOptions): Promise<number> {
       ...(cluster !== undefined && { SLUICE_CLUSTER: cluster }),
       ...(dir !== undefined && { SLUICE_FILE_DIR: resolve(dir) }),
     }
-    const supervisor = new Supervisor({ path: resolve(path), jobs, env, inspect, watch, sight, logs })
+    const supervisor = new Supervisor({
+      path: resolve(path),
+      table: tableOf(pipeline),
+      jobs,
+      env,
+      inspect,
+      watch,
+      sight,
+      logs,
+    })
     return await untilStopped(supervisor, logs, () => logs.say(readyLine(pipeline, jobs, path, options)))
   } finally {
     await sight.close()
