@@ -92,6 +92,14 @@ export interface ClientHost extends WaitHost {
   onClose(client: Client): void
 }
 
+/** How calls get to an instance, as it was announced. */
+interface Way {
+  readonly instance: Instance
+  readonly load: Load
+  readonly dispatch: Dispatch
+  readonly tap: Tap | undefined
+}
+
 const NO_OPTIONS: CallOptions = {}
 
 export class Client<Req = any, Item = any> {
@@ -105,7 +113,9 @@ export class Client<Req = any, Item = any> {
   readonly #plain: ContextOptions
   readonly #random: Pick
   readonly #roundRobin: Pick
-  readonly #loads = new Map<string, Load>()
+  readonly #ways = new Map<string, Way>()
+  /** That of the last call. */
+  #way: Way | undefined
   readonly #waits = new Set<(error: SluiceError) => void>()
   /** @internal */
   readonly openCalls: OpenCalls
@@ -122,7 +132,7 @@ export class Client<Req = any, Item = any> {
     this.endpoint = host.set.path
     const state: PickState = {
       random: () => host.env.random(),
-      load: ({ instanceId }) => this.#loads.get(instanceId)?.open ?? 0,
+      load: ({ instanceId }) => this.#ways.get(instanceId)?.load.open ?? 0,
     }
     this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
     this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls }
@@ -332,15 +342,15 @@ export class Client<Req = any, Item = any> {
     if (instance === undefined) return void this.#unroutable(reader, opener)
     // A router is the user's code, and may have ended the very call it routes.
     if (reader.isOver) throw reader.context.refusal
-    const load = this.#loadOf(instance.instanceId)
-    load.open++
+    const way = this.#wayTo(instance)
+    way.load.open++
     reader.instanceId = instance.instanceId
-    reader.tap = this.#host.tapFor(instance)
-    reader.load = load
+    reader.tap = way.tap
+    reader.load = way.load
     reader.opening()
     let taken: Source | Pending
     try {
-      taken = this.#host.dispatchTo(instance)(reader)
+      taken = way.dispatch(reader)
     } catch (refusal) {
       const sent = { reader, parent, pick, instance, opener, only: only !== undefined, tried }
       return this.#refused(sent, refusal)
@@ -426,16 +436,20 @@ export class Client<Req = any, Item = any> {
     refuse(this.#host.env, opener, refusal)
   }
 
-  #loadOf(instanceId: string): Load {
-    let load = this.#loads.get(instanceId)
-    if (load === undefined) {
-      // The set of instances changes over time; counts of those that are gone are dropped when a new one appears.
-      for (const [id, { open }] of this.#loads)
-        if (open === 0 && this.#set.get(id) === undefined) this.#loads.delete(id)
-      load = { open: 0 }
-      this.#loads.set(instanceId, load)
+  #wayTo(instance: Instance): Way {
+    if (this.#way?.instance === instance) return this.#way
+    const { instanceId } = instance
+    let way = this.#ways.get(instanceId)
+    if (way?.instance !== instance) {
+      // The set of instances changes over time; those that are gone are dropped when a new one appears.
+      for (const [id, { load }] of this.#ways)
+        if (load.open === 0 && this.#set.get(id) === undefined) this.#ways.delete(id)
+      const { load = { open: 0 } } = way ?? {}
+      way = { instance, load, dispatch: this.#host.dispatchTo(instance), tap: this.#host.tapFor(instance) }
+      this.#ways.set(instanceId, way)
     }
-    return load
+    this.#way = way
+    return way
   }
 }
 
