@@ -50,7 +50,7 @@ export interface Call extends Sink {
    * Makes an item ready to leave, at its yield and before the generator is resumed: a copy, or bytes. Missing where items
    * go by reference. @throws SluiceError `internal` if the item cannot leave; the call then fails with it.
    */
-  readonly pack?: (item: unknown) => unknown
+  pack?(item: unknown): unknown
 }
 
 /**

@@ -49,12 +49,12 @@ export class InboundCall implements Dependant, Call, Answer {
   readonly weight: number
   readonly context: Context
   readonly prefetch = 1
-  readonly pack: (item: unknown) => unknown
   readonly #host: InboundHost
   readonly #credit: SendCredit
   #source: Source | undefined
   /** What is to be said once the call was accepted. */
-  #early: Frame[] | undefined = []
+  #early: Frame[] | undefined
+  #isAccepted = false
   /** A pull is unanswered, or waits for room or the next turn. */
   #busy = false
   #pulling = false
@@ -72,7 +72,6 @@ export class InboundCall implements Dependant, Call, Answer {
     this.weight = init.weight
     this.context = init.context
     this.#credit = new SendCredit(init.credit)
-    this.pack = (item) => this.#pack(item)
     this.context.own(this)
   }
 
@@ -80,6 +79,7 @@ export class InboundCall implements Dependant, Call, Answer {
   accepted(source: Source): void {
     this.#host.send({ kind: 'accept', stream: this.stream, items: 0, bytes: 0 })
     this.#source = source
+    this.#isAccepted = true
     const early = this.#early
     this.#early = undefined
     for (const frame of early ?? []) this.#host.send(frame)
@@ -181,7 +181,7 @@ export class InboundCall implements Dependant, Call, Answer {
   // ----------------------------------------------------------------------------------------------------------------
 
   /** An item that was asked for leaves at once; one that was not is kept as bytes, until there is credit for it. */
-  #pack(item: unknown): unknown {
+  pack(item: unknown): unknown {
     if (!this.#busy || this.#over) return this.#host.encodeItem(item)
     this.#credit.spend(this.#host.sendItem(this.stream, this.#sent, item))
     this.#sent++
@@ -200,8 +200,9 @@ export class InboundCall implements Dependant, Call, Answer {
 
   /** Nothing is said of a call before its accept: a handler may be over while it is still being taken. */
   #say(frame: Frame): void {
-    if (this.#early === undefined) this.#host.send(frame)
-    else this.#early.push(frame)
+    if (this.#isAccepted) return this.#host.send(frame)
+    this.#early ??= []
+    this.#early.push(frame)
   }
 
   #forgetIfDone(): void {

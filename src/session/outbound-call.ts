@@ -11,7 +11,8 @@ import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
 import type { Codec } from '../wire/codec.ts'
-import { decodeInto, sizesOf } from '../wire/decode.ts'
+import { sizesOf } from '../wire/decode.ts'
+import { ItemQueue } from './item-queue.ts'
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
@@ -42,10 +43,8 @@ export class OutboundCall implements Dependant, Source, Pending {
   readonly #host: OutboundHost
   readonly #window: ReceiveWindow
   #state: 'opening' | 'open' | 'ended' | 'over' = 'opening'
-  #items: unknown[] = []
-  #sizes: number[] = []
-  #head = 0
-  #unreadBytes = 0
+  /** Missing until there was an item. */
+  #items: ItemQueue | undefined
   #received = 0
   /** Credit given and not used, as far as it is known here; bytes may be in debt. */
   #credit: number
@@ -77,7 +76,7 @@ export class OutboundCall implements Dependant, Source, Pending {
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.#head < this.#items.length) return this.#give()
+    if (this.#items !== undefined && this.#items.size > 0) return this.#give(this.#items)
     if (this.#state === 'ended') return this.#answerEnd()
     this.#wanted = true
     this.#window.waited()
@@ -123,22 +122,13 @@ export class OutboundCall implements Dependant, Source, Pending {
     if (this.#creditBytes <= body.byteLength || body.byteLength > this.#host.maxItemBytes) this.#checkSizes(body, count)
     this.#credit -= count
     this.#creditBytes -= body.byteLength
-    if (this.#head > 0 && this.#head === this.#items.length) {
-      this.#items = []
-      this.#sizes = []
-      this.#head = 0
-    }
-    decodeInto(this.#items, body, count, this.#host.codec)
+    this.#items ??= new ItemQueue()
+    this.#items.add(body, count, this.#host.codec)
     if (this.#received === 0) this.#host.answered()
     this.#received += count
-    this.#unreadBytes += body.byteLength
-    // A frame's bytes are shared out evenly; the last item of it carries the rest.
-    const share = Math.floor(body.byteLength / count)
-    for (let left = count; left > 1; left--) this.#sizes.push(share)
-    this.#sizes.push(body.byteLength - share * (count - 1))
     if (!this.#wanted) return
     this.#wanted = false
-    this.#give()
+    this.#give(this.#items)
   }
 
   onEnd(total: number, ending: Ending): void {
@@ -223,14 +213,11 @@ export class OutboundCall implements Dependant, Source, Pending {
     }
   }
 
-  #give(): void {
-    const item = this.#items[this.#head]
-    const bytes = this.#sizes[this.#head] ?? 0
-    this.#items[this.#head++] = undefined
-    this.#unreadBytes -= bytes
+  #give(items: ItemQueue): void {
+    const bytes = items.nextBytes
+    const item = items.shift()
     if (this.#state === 'open') {
-      const unread = { items: this.#items.length - this.#head, bytes: this.#unreadBytes }
-      const grant = this.#window.taken(bytes, unread)
+      const grant = this.#window.taken(bytes, items.size, items.bytes)
       if (grant !== undefined) {
         this.#credit += grant.items
         this.#creditBytes += grant.bytes
@@ -265,10 +252,7 @@ export class OutboundCall implements Dependant, Source, Pending {
 
   #over(): void {
     this.#state = 'over'
-    this.#items = []
-    this.#sizes = []
-    this.#head = 0
-    this.#unreadBytes = 0
+    this.#items = undefined
     this.#window.close()
     this.call.context.remove(this)
   }

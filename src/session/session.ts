@@ -67,6 +67,9 @@ export interface SessionHost {
 
 /** A hello has to come within this time. */
 const HELLO_MS = 2_000
+/** Of a request with no more bytes than this, each is counted as if it made an object. */
+const FEW_BYTES = 64
+const LIGHTEST = 65
 /** Items of one connection per turn of the event loop. */
 const TURN_ITEMS = 512
 
@@ -410,29 +413,36 @@ export class Session implements OutboundHost, InboundHost {
     if (!frame.ended) throw new ProtocolError('open says that more of its request follows; here it has one value')
     this.#lastStream = stream
     this.#chatter.earn(CHATTER_PER_CALL)
-    const refuse = (error: SluiceError) => this.#send({ kind: 'reject', stream, error })
     const { maxItemBytes, maxStreams } = this.#own
     if (this.#inbound.size >= maxStreams) {
       this.#resets.spend('calls above maxStreams')
       const { endpoint, instanceId } = frame
-      return refuse(
+      return this.#reject(
+        stream,
         stackless('resource_exhausted', tooManyCalls(maxStreams), { endpoint, instanceId, retryable: true }),
       )
     }
-    let weight: number
+    let weight = LIGHTEST * frame.request.byteLength
     let request: unknown
     try {
-      weight = weigh(frame.request, maxItemBytes)
+      // To look closer costs as much as to decode it, and of few bytes not much can be made.
+      if (frame.request.byteLength > Math.min(FEW_BYTES, maxItemBytes)) weight = weigh(frame.request, maxItemBytes)
       if (this.#inbound.size > 0 && this.#requestsWeight + weight > MAX_REQUESTS_WEIGHT) {
         const message = `the requests of the ${this.#inbound.size} calls of this connection take too much memory`
-        return refuse(stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }))
+        return this.#reject(
+          stream,
+          stackless('resource_exhausted', message, { endpoint: frame.endpoint, retryable: true }),
+        )
       }
       request = decodeValue(frame.request, this.codec)
     } catch (thrown) {
       this.#resets.spend('requests that are no value')
       const { code, message } = SluiceError.from(thrown)
       const kept = code === 'resource_exhausted' ? code : 'invalid_argument'
-      return refuse(stackless(kept, `request of ${frame.endpoint}: ${message}`, { endpoint: frame.endpoint }))
+      return this.#reject(
+        stream,
+        stackless(kept, `request of ${frame.endpoint}: ${message}`, { endpoint: frame.endpoint }),
+      )
     }
     const { contextId: id, callId, hops: path, metadata, remainingMs: timeoutMs } = frame
     const context = Context.forRemote({ id, callId, path, metadata, timeoutMs, env: this.#host.env })
@@ -447,6 +457,10 @@ export class Session implements OutboundHost, InboundHost {
     } catch (thrown) {
       call.refused(thrown)
     }
+  }
+
+  #reject(stream: number, error: SluiceError): void {
+    this.#send({ kind: 'reject', stream, error })
   }
 
   #killed(stream: number, error: SluiceError): void {

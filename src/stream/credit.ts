@@ -102,15 +102,16 @@ export class ReceiveWindow {
 
   /**
    * The consumer took an item. Gives back what to grant, if it is time for that.
-   * @param unread items and bytes that have come and not been taken
+   * @param unreadItems that have come and not been taken
+   * @param unreadBytes of those
    */
-  taken(bytes: number, unread: Credit): Credit | undefined {
+  taken(bytes: number, unreadItems: number, unreadBytes: number): Credit | undefined {
     this.#owedItems++
     this.#owedBytes += bytes
     if (this.#owedItems * 2 < this.#items && this.#owedBytes * 2 < this.#bytes) return undefined
     const before = { items: this.#items, bytes: this.#bytes }
     if (this.#waited) this.#grow()
-    else if (unread.items * 2 >= before.items || unread.bytes * 2 >= before.bytes) this.#shrink()
+    else if (unreadItems * 2 >= before.items || unreadBytes * 2 >= before.bytes) this.#shrink()
     this.#waited = false
     // What the window has gained is granted on top; what it has lost is kept back, from later grants too if need be.
     this.#owedItems += this.#items - before.items

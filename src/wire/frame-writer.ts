@@ -46,6 +46,9 @@ export class FrameWriter extends ValueWriter {
   #maxFrameBytes = MAX_HELLO_BYTES
   #growing: Growing | undefined
   #isWriting = false
+  #calledInstance = ''
+  #calledEndpoint = ''
+  #calledBytes = new Uint8Array(0)
 
   /** What the peer's hello allows. */
   raise(maxFrameBytes: number): void {
@@ -226,8 +229,7 @@ export class FrameWriter extends ValueWriter {
     if (metadata !== undefined || hops.length > MOST_HOPS || request.length + AROUND_BYTES > this.#maxFrameBytes)
       return false
     this.#head(13, OPEN_KIND, frame.stream)
-    let isPlain = this.#ascii(frame.instanceId) && this.#ascii(frame.endpoint)
-    isPlain &&= this.#ascii(frame.contextId) && this.#ascii(frame.callId)
+    let isPlain = this.#called(frame) && this.#ascii(frame.contextId) && this.#ascii(frame.callId)
     this.listHeader(hops.length, 0x90)
     for (const hop of hops) {
       this.listHeader(2, 0x90)
@@ -245,6 +247,20 @@ export class FrameWriter extends ValueWriter {
     this.binHeader(request.length)
     this.append(request)
     this.byte(frame.ended ? 0xc3 : 0xc2)
+    return true
+  }
+
+  /** The instance and its endpoint, which are mostly those of the call before. */
+  #called({ instanceId, endpoint }: Open): boolean {
+    if (instanceId === this.#calledInstance && endpoint === this.#calledEndpoint) {
+      this.append(this.#calledBytes)
+      return true
+    }
+    const start = this.mark
+    if (!this.#ascii(instanceId) || !this.#ascii(endpoint)) return false
+    this.#calledInstance = instanceId
+    this.#calledEndpoint = endpoint
+    this.#calledBytes = this.bytes.slice(this.at(start), this.used)
     return true
   }
 

@@ -98,7 +98,7 @@ class Line implements Call, Dependant {
     this.context = call.context
     this.prefetch = call.prefetch
     // A call without it lets its items pass by reference, unlooked at.
-    if (call.pack !== undefined) this.pack = call.pack
+    if (call.pack !== undefined) this.pack = (item) => call.pack?.(item)
     this.#call = call
     this.#id = id
     this.#log = log
