@@ -34,10 +34,14 @@ export class FieldReader {
   #bytes: Buffer = Buffer.alloc(0)
   #pos = 0
   #end = 0
+  /** The short ASCII text that was read last, and where in this frame it begins. */
+  #last = ''
+  #lastFrom = 0
 
   /** Begins to read the frame between `from` and `to`. */
   begin(bytes: Buffer, from: number, to: number): void {
     this.kind = 'frame'
+    this.#last = ''
     this.#bytes = bytes
     this.#pos = from
     this.#end = to
@@ -74,7 +78,11 @@ export class FieldReader {
     const short = this.#ascii()
     if (short >= 0) {
       const from = this.#pos - short
-      if (short >= least && short <= most) return latin1Slice.call(this.#bytes, from, this.#pos)
+      if (short >= least && short <= most) {
+        this.#lastFrom = from
+        this.#last = latin1Slice.call(this.#bytes, from, this.#pos)
+        return this.#last
+      }
       return this.refuse(`${field} has ${short} characters; it must have ${least} to ${most}`)
     }
     const head = this.#peek()
@@ -85,6 +93,21 @@ export class FieldReader {
     const value = this.#bytes.toString('utf8', from, end)
     if (value.length >= least && value.length <= most) return value
     return this.refuse(`${field} has ${value.length} characters; it must have ${least} to ${most}`)
+  }
+
+  /** Text, as `text` reads it, that is likely to be the same as the one before. */
+  again(field: string): string {
+    const begin = this.#pos
+    const size = this.#ascii()
+    if (size > 0 && size === this.#last.length) {
+      const bytes = this.#bytes
+      const from = this.#pos - size
+      let same = 0
+      while (same < size && bytes[this.#lastFrom + same] === bytes[from + same]) same++
+      if (same === size) return this.#last
+    }
+    this.#pos = begin
+    return this.text(field)
   }
 
   /** Text, as `text` reads it, that is likely to be the same again and again: the string made of it last time, if it is. */

@@ -229,7 +229,7 @@ export class FrameWriter extends ValueWriter {
     if (metadata !== undefined || hops.length > MOST_HOPS || request.length + AROUND_BYTES > this.#maxFrameBytes)
       return false
     this.#head(13, OPEN_KIND, frame.stream)
-    let isPlain = this.#called(frame) && this.#ascii(frame.contextId) && this.#ascii(frame.callId)
+    let isPlain = this.#called(frame) && this.#names(frame)
     this.listHeader(hops.length, 0x90)
     for (const hop of hops) {
       this.listHeader(2, 0x90)
@@ -261,6 +261,20 @@ export class FrameWriter extends ValueWriter {
     this.#calledInstance = instanceId
     this.#calledEndpoint = endpoint
     this.#calledBytes = this.bytes.slice(this.at(start), this.used)
+    return true
+  }
+
+  /** The context and the call, which are named alike where a request begins. */
+  #names({ contextId, callId }: Open): boolean {
+    const from = this.mark
+    if (!this.#ascii(contextId)) return false
+    if (callId !== contextId) return this.#ascii(callId)
+    const size = this.mark - from
+    this.reserve(size)
+    const { bytes } = this
+    const end = this.used
+    for (let at = 0; at < size; at++) bytes[end + at] = bytes[end - size + at] as number
+    this.used += size
     return true
   }
 

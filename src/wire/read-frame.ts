@@ -72,7 +72,7 @@ const READERS: Readers = {
     instanceId: fields.familiar('instanceId'),
     endpoint: readEndpoint(fields, 'endpoint'),
     contextId: fields.text('contextId'),
-    callId: fields.text('callId'),
+    callId: fields.again('callId'),
     hops: readHops(fields),
     metadata: readMetadata(fields),
     remainingMs: fields.isNil() ? undefined : Math.min(Math.max(fields.number('remainingMs'), 0), MAX_REMAINING_MS),
