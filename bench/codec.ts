@@ -3,7 +3,7 @@
  * in as codecs, and against bare @msgpack/msgpack, which judges nothing. Cases are interleaved; ratios are formed within a
  * round.
  *
- *     npm run build && npx tsc -p tsconfig.bench.json && node dist-bench/codec.js [--shapes 300] [--rounds 25] [small ...]
+ *     npm run bench -- codec [small …] [--shapes 300] [--rounds 25]
  *
  * `--shapes` lets both sides meet so many other shapes of objects first.
  */
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { Packr, Unpackr } from 'msgpackr'
 import type { Codec } from 'sluice'
+import { median } from './statistics.ts'
 
 /** What is measured is not exported; these are its types. */
 interface Wire {
@@ -122,10 +123,6 @@ function meetShapes(shapes: number): void {
   }
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
-}
-
 /** Nanoseconds per item of each case, round by round. */
 function measure(runs: Readonly<Record<string, () => void>>, count: number, rounds: number): Record<string, number[]> {
   const samples: Record<string, number[]> = Object.fromEntries(Object.keys(runs).map((name) => [name, []]))
@@ -141,10 +138,11 @@ function measure(runs: Readonly<Record<string, () => void>>, count: number, roun
   return samples
 }
 
+const asked = positionals.filter((each) => each !== 'codec')
 meetShapes(Number(options.shapes))
 process.stdout.write('                          sluice   × faster than: library, msgpackr, bare library\n')
 for (const [name, make] of Object.entries(ITEMS)) {
-  if (positionals.length > 0 && !positionals.includes(name)) continue
+  if (asked.length > 0 && !asked.includes(name)) continue
   const count = name === 'bytes 64 KiB' ? 1 : name === 'text 1 KiB' ? 60 : 512
   const both = cases(Array.from({ length: count }, (_, index) => make(index)))
   for (const [what, runs] of Object.entries(both)) {

@@ -2,10 +2,11 @@
  * `npm run bench`: sluice against the limits, and, if asked, against its peers. Prints figures of this machine at this time
  * and ratios within rounds; only the ratios mean anything elsewhere.
  */
+import { existsSync } from 'node:fs'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { guard } from './guard.ts'
-import { peers, preparePeers } from './peers.ts'
+import { type Peer, peers, preparePeers } from './peers.ts'
 import { isOwn, judge, table, verdictLine } from './print.ts'
 import { Results } from './results.ts'
 import { run } from './run.ts'
@@ -20,6 +21,7 @@ const HELP = `npm run bench [-- what…] [options]
   npm run bench -- peers           every workload, with the peers beside it (installs bench/peers)
   npm run bench -- peers W3        one workload with the peers
   npm run bench -- guard           a short one that fails if a ratio is a quarter below its target, twice in a row
+  npm run bench -- charts FILE     pictures of the samples in FILE, for README and docs/performance.md
   npm run bench -- codec           encoding and decoding alone
   npm run bench -- faults          killed, frozen and unreachable processes, timed against docs/promises.md
   npm run bench -- cancel          leaving a call through three processes
@@ -34,9 +36,10 @@ Exit code 1 if a target is missed. Samples are kept in bench/results/raw.
 `
 
 /** Programs of their own: they judge times against bounds, and compare no systems. */
-const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
+const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
   faults: async () => (await import('./faults.ts')).faults(),
   cancel: async () => (await import('./cancel.ts')).cancel(),
+  codec: () => import('./codec.ts'),
 }
 
 /** Of the best peer's unary calls and the limit's, 64 in flight, where no peers are run: as measured for docs/performance.md. */
@@ -47,9 +50,10 @@ if (values.help) {
   process.stdout.write(HELP)
   process.exit()
 }
-const scenario = positionals.length === 1 ? SCENARIOS[positionals[0] ?? ''] : undefined
+const scenario = SCENARIOS[positionals[0] ?? '']
 if (scenario !== undefined) await scenario()
 else if (positionals[0] === 'guard') await guard()
+else if (positionals[0] === 'charts') await drawn(positionals[1])
 else await compare()
 process.exit()
 
@@ -66,6 +70,7 @@ function readArgs() {
         systems: { type: 'string' },
         rounds: { type: 'string' },
         ms: { type: 'string' },
+        shapes: { type: 'string' },
       },
     })
     number(read.values.rounds, 'rounds')
@@ -81,6 +86,12 @@ function usage(message: string): never {
   process.exit(2)
 }
 
+async function drawn(path: string | undefined): Promise<void> {
+  if (path === undefined || !existsSync(path)) usage(`charts ${path ?? ''} needs a file of bench/results/raw`)
+  const { charts } = await import('./charts.ts')
+  for (const file of charts(path)) process.stdout.write(`${relative(process.cwd(), file)}\n`)
+}
+
 async function compare(): Promise<void> {
   const withPeers = positionals.includes('peers')
   const filters = positionals.filter((each) => each !== 'peers')
@@ -88,16 +99,33 @@ async function compare(): Promise<void> {
   if (unknown !== undefined) usage(`no workload ${unknown}; there are ${WORKLOADS.map(({ id }) => id).join(', ')}`)
   const workloads = WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
   if (withPeers) preparePeers()
-  const others = withPeers ? Object.keys(await peers()) : []
+  const others = withPeers ? await installedPeers() : {}
 
   const results = new Results()
   for (const workload of workloads) {
-    await measure(workload, others, await bestRate(workload, others, results), results)
+    const able = Object.keys(others).filter((name) => canDo(workload, others[name] as Peer))
+    await measure(workload, able, await bestRate(workload, able, results), results)
     if (!values.json) process.stdout.write(`${table(workload, results)}\n\n`)
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results.samples, null, 2)}\n`)
   else verdicts(workloads, results)
   process.stderr.write(`samples: ${relative(process.cwd(), results.save())}\n`)
+}
+
+/** Those whose programs are there; of the others a line says what to install. */
+async function installedPeers(): Promise<Readonly<Record<string, Peer>>> {
+  const all = Object.entries(await peers())
+  for (const [name, peer] of all) {
+    const missing = peer.missing?.()
+    if (missing !== undefined) process.stderr.write(`bench: ${name} is left out: ${missing}\n`)
+  }
+  return Object.fromEntries(all.filter(([, peer]) => peer.missing?.() === undefined))
+}
+
+/** Whether a peer can do what a workload is about. */
+function canDo({ id }: Workload, { cancels }: Peer): boolean {
+  if (id === 'W9-active') return cancels !== 'none'
+  return id !== 'W9-idle' || cancels === 'every'
 }
 
 async function measure(workload: Workload, others: readonly string[], rate: number, results: Results): Promise<void> {

@@ -6,8 +6,12 @@ import { existsSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { System } from './systems/system.ts'
 
-interface Peer {
+export interface Peer {
   load(): Promise<System>
+  /** What has to be installed; undefined if it can run. */
+  missing?(): string | undefined
+  /** Which handlers hear that their caller has left: all, those that yield, or none. */
+  readonly cancels: 'every' | 'yielding' | 'none'
 }
 
 // From dist-bench as from bench it is one folder up.

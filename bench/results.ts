@@ -1,7 +1,7 @@
 /**
  * What a run has measured: every sample of every case, and the figures and ratios that are formed of them.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { median, quantile } from './statistics.ts'
@@ -49,6 +49,14 @@ export class Results {
     const own = this.figures(id, system, name, metrics[name])
     const others = this.figures(id, against, name, metrics[name])
     return own.map((figure, round) => figure / (others[round] ?? Number.NaN)).filter((ratio) => !Number.isNaN(ratio))
+  }
+
+  /** Those of an earlier run. */
+  static read(path: string): Results {
+    const results = new Results()
+    const { samples } = JSON.parse(readFileSync(path, 'utf8')) as { samples: Results['samples'] }
+    Object.assign(results.samples, samples)
+    return results
   }
 
   /** Writes the samples into a file of their own, and says where. */

@@ -11,9 +11,9 @@ export type StageMessage = { readonly address: string } | { readonly usage: Usag
 
 const [name = '', upstream] = process.argv.slice(2)
 const say = (message: StageMessage) => void process.send?.(message)
-const { serve, connect } = await loadSystem(name)
+const { serve, connect, helperPids } = await loadSystem(name)
 if (serve === undefined || connect === undefined) throw new Error(`${name} does not serve between processes`)
 ledger.onFinally = (atNs) => say({ finallyAtNs: String(atNs) })
 say({ address: await serve(upstream === undefined ? origin : relay(await connect(upstream))) })
-process.on('message', () => say({ usage: usage() }))
+process.on('message', () => say({ usage: usage(helperPids?.()) }))
 process.on('disconnect', () => process.exit(0))

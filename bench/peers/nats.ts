@@ -2,7 +2,7 @@
  * Core NATS: requests, and streams as messages to an inbox of the caller's with an empty one at the end, in JSON. It has no
  * cancellation of its own: a caller that leaves publishes its inbox, and the server looks it up.
  */
-import { connect as dial, createInbox, type NatsConnection } from '@nats-io/transport-node'
+import { createInbox, connect as dial, type NatsConnection } from '@nats-io/transport-node'
 import type { Ask, Item, Service, Small } from '../service.ts'
 import { generate, leaving } from './calls.ts'
 import { startBroker } from './nats-server.ts'

@@ -53,6 +53,7 @@ declare module 'rsocket-core' {
 // Both of these are CommonJS whose own `default` Node leaves where it is.
 declare module 'rsocket-tcp-server' {
   import type { Server, Socket } from 'node:net'
+
   class RSocketTCPServer {
     constructor(
       options: { host: string; port: number; serverFactory: (onConnection: (socket: Socket) => void) => Server },
@@ -65,6 +66,7 @@ declare module 'rsocket-tcp-server' {
 
 declare module 'rsocket-tcp-client' {
   import type { TcpNetConnectOpts } from 'node:net'
+
   class RSocketTcpClient {
     constructor(options: TcpNetConnectOpts, encoders: object)
   }

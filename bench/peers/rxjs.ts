@@ -1,7 +1,7 @@
 /**
  * RxJS, in one process: handlers are functions that return observables, made `from` the generators.
  */
-import { finalize, firstValueFrom, from as observe, type Observable, of } from 'rxjs'
+import { finalize, firstValueFrom, type Observable, from as observe, of } from 'rxjs'
 import type { Ask, Item, Service, Small } from '../service.ts'
 import { generate, leaving } from './calls.ts'
 import type { PeerSystem } from './peer.ts'

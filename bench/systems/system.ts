@@ -27,6 +27,8 @@ export interface System {
   local?(service: Service): Promise<Remote>
   /** Serves between processes. Resolves with the address that `connect` needs. */
   serve?(service: Service): Promise<string>
+  /** Programs that `serve` has started beside this process, whose time counts too. */
+  helperPids?(): readonly number[]
   /** Connects to another process; by one connection, if the system leaves one the choice. */
   connect?(address: string): Promise<Remote>
 }
