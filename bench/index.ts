@@ -23,6 +23,7 @@ const HELP = `npm run bench [-- what…] [options]
   npm run bench -- guard           a short one that fails if a ratio is a quarter below its target, twice in a row
   npm run bench -- charts FILE     pictures of the samples in FILE, for README and docs/performance.md
   npm run bench -- codec           encoding and decoding alone
+  npm run bench -- idle            what 10,000 streams that wait take in memory
   npm run bench -- faults          killed, frozen and unreachable processes, timed against docs/promises.md
   npm run bench -- cancel          leaving a call through three processes
 
@@ -40,6 +41,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
   faults: async () => (await import('./faults.ts')).faults(),
   cancel: async () => (await import('./cancel.ts')).cancel(),
   codec: () => import('./codec.ts'),
+  idle: async () => (await import('./idle.ts')).idle(),
 }
 
 /** Of the best peer's unary calls and the limit's, 64 in flight, where no peers are run: as measured for docs/performance.md. */

@@ -216,6 +216,8 @@ export class OutboundCall implements Dependant, Source, Pending {
   #give(items: ItemQueue): void {
     const bytes = items.nextBytes
     const item = items.shift()
+    // A stream that waits keeps no queue.
+    if (items.size === 0) this.#items = undefined
     if (this.#state === 'open') {
       const grant = this.#window.taken(bytes, items.size, items.bytes)
       if (grant !== undefined) {
