@@ -37,6 +37,8 @@ const ENDED = 3
 
 /** What few contexts need, kept apart so that a plain call's context stays small. */
 interface Extras {
+  /** Of a call from another process: the way before it came here. */
+  path?: readonly Hop[]
   signal?: AbortSignal
   onAbort?: () => void
   ownDeadline?: boolean
@@ -58,8 +60,8 @@ export class Context implements Dependant {
   readonly #parent: Context | undefined
   readonly #hop: Hop | undefined
   readonly #depth: number
-  readonly #path: readonly Hop[] | undefined
-  #deadline: number
+  /** Undefined without one: a field that always holds a number that is no small integer takes an object for it. */
+  #deadline: number | undefined
   #state: typeof LIVE | typeof STOPPED | typeof KILLED | typeof ENDED = LIVE
   #id: string | undefined
   #call: CallNumber | string | undefined
@@ -87,7 +89,6 @@ export class Context implements Dependant {
     if (call === undefined) checkNames(options)
     this.#parent = parent
     this.#hop = hop
-    this.#path = path
     this.#env = options.env ?? (parent === undefined ? systemEnv : parent.#env)
     this.#depth = (parent === undefined ? (path?.length ?? 0) : parent.#depth) + (hop === undefined ? 0 : 1)
     this.#id = checkId(options.id)
@@ -96,7 +97,8 @@ export class Context implements Dependant {
     const above = parent === undefined ? undefined : parent.#metadata
     if (above !== undefined) this.#metadata = above.snapshot(options.metadata)
     else if (options.metadata !== undefined) this.#metadata = new Metadata(options.metadata)
-    this.#deadline = parent === undefined ? Number.POSITIVE_INFINITY : parent.#deadlineIn(this.#env)
+    this.#deadline = parent === undefined ? undefined : parent.#deadlineIn(this.#env)
+    if (path !== undefined && path.length > 0) this.#extra().path = path
     if (options.timeoutMs !== undefined) this.#limit(options.timeoutMs)
     if (options.signal !== undefined) this.#extra().signal = checkSignal(options.signal)
   }
@@ -123,9 +125,7 @@ export class Context implements Dependant {
 
   /** Milliseconds until the deadline, at least 0; `Infinity` without one. */
   get remainingMs(): number {
-    return this.#deadline === Number.POSITIVE_INFINITY
-      ? Number.POSITIVE_INFINITY
-      : Math.max(0, this.#deadline - this.#env.now())
+    return this.#deadline === undefined ? Number.POSITIVE_INFINITY : Math.max(0, this.#deadline - this.#env.now())
   }
 
   /** True once stopped or killed: make no more, finish what you have. */
@@ -289,7 +289,7 @@ export class Context implements Dependant {
 
   /** @internal The way of the request down to this context. */
   get path(): readonly Hop[] {
-    const above = this.#parent === undefined ? (this.#path ?? NO_PATH) : this.#parent.path
+    const above = this.#parent === undefined ? (this.#extras?.path ?? NO_PATH) : this.#parent.path
     return this.#hop === undefined ? above : [...above, this.#hop]
   }
 
@@ -301,7 +301,7 @@ export class Context implements Dependant {
   /** @internal Whether some hop of the way satisfies `test`. */
   passes(test: (hop: Hop) => boolean): boolean {
     if (this.#hop !== undefined && test(this.#hop)) return true
-    return this.#parent === undefined ? (this.#path?.some(test) ?? false) : this.#parent.passes(test)
+    return this.#parent === undefined ? (this.#extras?.path?.some(test) ?? false) : this.#parent.passes(test)
   }
 
   /** @internal Whether `thrown` is the abort that this context itself announced, perhaps wrapped. */
@@ -394,13 +394,17 @@ export class Context implements Dependant {
       )
     }
     const deadline = this.#env.now() + timeoutMs
-    if (deadline >= this.#deadline) return
+    if (deadline >= (this.#deadline ?? Number.POSITIVE_INFINITY)) return
     this.#deadline = deadline
     this.#extra().ownDeadline = true
   }
 
-  #deadlineIn(env: Env): number {
-    if (this.#deadline === Number.POSITIVE_INFINITY || env === this.#env) return this.#deadline
+  #leftMs(): number {
+    return (this.#deadline ?? Number.POSITIVE_INFINITY) - this.#env.now()
+  }
+
+  #deadlineIn(env: Env): number | undefined {
+    if (this.#deadline === undefined || env === this.#env) return this.#deadline
     return env.now() + this.remainingMs
   }
 
@@ -410,7 +414,7 @@ export class Context implements Dependant {
     const extras = this.#extras
     if (extras !== undefined) {
       if (extras.signal?.aborted) return this.onKill(this.#bySignal(extras.signal))
-      if (extras.ownDeadline && this.#env.now() >= this.#deadline) return this.onKill(this.#tooLate())
+      if (extras.ownDeadline && this.#leftMs() <= 0) return this.onKill(this.#tooLate())
     }
     if (this.#attached || this.#parent === undefined) return
     const parent = this.#parent
@@ -441,13 +445,13 @@ export class Context implements Dependant {
   #arm(extras: Extras): void {
     const fire = () => {
       // A timer may fire a little early, and one beyond what a timer can hold fires much too early.
-      if (this.#deadline - this.#env.now() > 1) this.#arm(extras)
+      if (this.#leftMs() > 1) this.#arm(extras)
       else this.onKill(this.#tooLate())
     }
     const what = 'deadline of a context'
     const keepAlive = this.#isWaitedFor()
     extras.keepsAlive = keepAlive
-    extras.timer = this.#env.timer(this.#deadline - this.#env.now(), fire, { what, keepAlive })
+    extras.timer = this.#env.timer(this.#leftMs(), fire, { what, keepAlive })
   }
 
   /** Whether a call, a sleep or a race hangs on this context, and not only a signal that somebody once asked for. */
