@@ -13,11 +13,12 @@ import { integer, MAX_PREFETCH, type OptionTable, unknownOption, type WaitOption
 import type { Signal } from '../core/signal.ts'
 import type { Instance } from '../discovery/discovery.ts'
 import type { InstanceSet } from '../discovery/instance-set.ts'
-import { readAll, readOne } from '../stream/collect.ts'
+import { OneItem, readAll } from '../stream/collect.ts'
 import { type Observable, observe, observeCall } from '../stream/observable.ts'
 import { type DroppedStreams, OpenCalls } from '../stream/open-calls.ts'
 import { type Load, Reader, type ReaderHost } from '../stream/reader.ts'
 import { ResponseStream } from '../stream/response-stream.ts'
+import { type Opener, Opening, type Sent } from './opening.ts'
 import { createPick, type Pick, type PickState, type Router } from './pick.ts'
 import { MAX_ATTEMPTS, type RetryBudget, retryDelayMs } from './retry.ts'
 import { type WaitHost, waitForInstances } from './wait.ts'
@@ -91,6 +92,14 @@ export interface ClientHost extends WaitHost {
   onClose(client: Client): void
 }
 
+/** How calls get to an instance, as it was announced. */
+interface Way {
+  readonly instance: Instance
+  readonly load: Load
+  readonly dispatch: Dispatch
+  readonly tap: Tap | undefined
+}
+
 const NO_OPTIONS: CallOptions = {}
 
 export class Client<Req = any, Item = any> {
@@ -104,7 +113,9 @@ export class Client<Req = any, Item = any> {
   readonly #plain: ContextOptions
   readonly #random: Pick
   readonly #roundRobin: Pick
-  readonly #loads = new Map<string, Load>()
+  readonly #ways = new Map<string, Way>()
+  /** That of the last call. */
+  #way: Way | undefined
   readonly #waits = new Set<(error: SluiceError) => void>()
   /** @internal */
   readonly openCalls: OpenCalls
@@ -121,7 +132,7 @@ export class Client<Req = any, Item = any> {
     this.endpoint = host.set.path
     const state: PickState = {
       random: () => host.env.random(),
-      load: ({ instanceId }) => this.#loads.get(instanceId)?.open ?? 0,
+      load: ({ instanceId }) => this.#ways.get(instanceId)?.load.open ?? 0,
     }
     this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
     this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls }
@@ -136,29 +147,25 @@ export class Client<Req = any, Item = any> {
    * @throws SluiceError `unavailable`, `resource_exhausted`, `invalid_argument`, `cancelled`, `deadline_exceeded`: see the
    * table of errors in docs/promises.md. What the handler does surfaces while iterating.
    */
-  async generate(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
-    return this.#stream(await this.#open(request, options, this.#pick))
+  generate(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(request, options, this.#pick)
   }
 
   /** As `generate`, on an instance taken by chance. */
-  async random(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
-    return this.#stream(await this.#open(request, options, this.#random))
+  random(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(request, options, this.#random)
   }
 
   /** As `generate`, on the next instance in turn. */
-  async roundRobin(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
-    return this.#stream(await this.#open(request, options, this.#roundRobin))
+  roundRobin(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
+    return this.#stream(request, options, this.#roundRobin)
   }
 
   /**
    * As `generate`, on the named instance and no other; one that has left discovery is asked all the same.
    * @throws SluiceError `not_found` if it is not known, `unavailable` if it is draining.
    */
-  async direct(
-    request: Given<Req>,
-    instanceId: string,
-    options: CallOptions = NO_OPTIONS,
-  ): Promise<ResponseStream<Item>> {
+  direct(request: Given<Req>, instanceId: string, options: CallOptions = NO_OPTIONS): Promise<ResponseStream<Item>> {
     const set = this.#set
     const instance = set.get(instanceId) ?? set.departed(instanceId) ?? this.#host.ownInstance(instanceId)
     if (instance === undefined) {
@@ -167,9 +174,9 @@ export class Client<Req = any, Item = any> {
         instanceId: String(instanceId),
         retryable: true,
       })
-      return refuse(this.#host.env, unknown)
+      return new Promise((_, failed) => refuse(this.#host.env, { opened() {}, failed }, unknown))
     }
-    return this.#stream(await this.#open(request, options, () => instance, instance))
+    return this.#stream(request, options, () => instance, instance)
   }
 
   /**
@@ -177,18 +184,15 @@ export class Client<Req = any, Item = any> {
    * @throws SluiceError `internal` if there are none or two; `cancelled` if the call was stopped without an item.
    */
   one(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item> {
-    // Without `async`, and with one promise for all of it: two less are a tenth of the shortest call.
+    // One promise for all of it: two more are a tenth of the shortest call.
     return new Promise<Item>((resolve, reject) => {
-      const read = (reader: Reader) => readOne(reader, resolve as (item: unknown) => void, reject)
-      const opened = this.#open(request, options, this.#pick)
-      if (opened instanceof Promise) opened.then(read, reject)
-      else read(opened)
+      this.#open(request, options, this.#pick, new OneItem(resolve as (item: unknown) => void, reject))
     })
   }
 
   /** Every item of a call. */
   async all(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item[]> {
-    return (await readAll(await this.#open(request, options, this.#pick))) as Item[]
+    return (await readAll(await this.#reader(request, options))) as Item[]
   }
 
   /** A cold Observable: every subscription makes a call, and unsubscribing cancels it. */
@@ -196,8 +200,10 @@ export class Client<Req = any, Item = any> {
     return observeCall<Item>(() => {
       checkOptions(options)
       const context = options.context?.child() ?? new Context({ env: this.#host.env })
-      const opened = (async () => this.#open(request, { ...options, context }, this.#pick))()
-      return { opened, cancel: () => context.kill('the subscriber left') }
+      return {
+        opened: this.#reader(request, { ...options, context }),
+        cancel: () => context.kill('the subscriber left'),
+      }
     })
   }
 
@@ -265,10 +271,19 @@ export class Client<Req = any, Item = any> {
     return this.#opening.toArray()
   }
 
-  #stream(reader: Reader): ResponseStream<Item> {
-    const stream = new ResponseStream<Item>(reader)
-    this.openCalls.watch(reader, stream)
-    return stream
+  #stream(request: unknown, options: CallOptions, pick: Pick, only?: Instance): Promise<ResponseStream<Item>> {
+    return new Promise((resolve, failed) => {
+      const opened = (reader: Reader) => {
+        const stream = new ResponseStream<Item>(reader)
+        this.openCalls.watch(reader, stream)
+        resolve(stream)
+      }
+      this.#open(request, options, pick, { opened, failed }, only)
+    })
+  }
+
+  #reader(request: unknown, options: CallOptions): Promise<Reader> {
+    return new Promise((opened, failed) => this.#open(request, options, this.#pick, { opened, failed }))
   }
 
   #refusal(): SluiceError | undefined {
@@ -280,99 +295,72 @@ export class Client<Req = any, Item = any> {
   }
 
   /** Calls give way as items do: a loop that only makes calls would otherwise never leave the turn it began in. */
-  #open(request: unknown, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
+  #open(request: unknown, options: CallOptions, pick: Pick, opener: Opener, only?: Instance): void {
     const { turn } = this.#host.env
-    if (!turn.spend()) return this.#openNow(request, options, pick, only)
-    return new Promise((resolve, reject) => {
-      turn.defer(() => {
-        turn.spend()
-        try {
-          resolve(this.#openNow(request, options, pick, only))
-        } catch (refusal) {
-          reject(refusal)
-        }
-      })
+    if (!turn.spend()) return this.#openNow(request, options, pick, opener, only)
+    turn.defer(() => {
+      turn.spend()
+      this.#openNow(request, options, pick, opener, only)
     })
   }
 
-  #openNow(request: unknown, options: CallOptions, pick: Pick, only?: Instance): Reader | Promise<Reader> {
-    const host = this.#host
-    const refusal = this.#refusal()
-    if (refusal !== undefined) throw refusal
-    if (options !== NO_OPTIONS) checkOptions(options)
-    const { prefetch, context: parent } = options
-    const context = Context.forCall(
-      parent,
-      host.callNumber,
-      options === NO_OPTIONS ? this.#plain : contextOptions(options, host.env),
-    )
-    const dead = context.refusal
-    if (dead !== undefined) return refuse(host.env, dead)
-    context.checkMetadata()
-    host.budget.earn()
-    return this.#attempt(new Reader(this.#readers, request, context, prefetch), parent, pick, only, undefined)
+  #openNow(request: unknown, options: CallOptions, pick: Pick, opener: Opener, only: Instance | undefined): void {
+    try {
+      const host = this.#host
+      const refusal = this.#refusal()
+      if (refusal !== undefined) throw refusal
+      if (options !== NO_OPTIONS) checkOptions(options)
+      const { prefetch, context: parent } = options
+      const context = Context.forCall(
+        parent,
+        host.callNumber,
+        options === NO_OPTIONS ? this.#plain : contextOptions(options, host.env),
+      )
+      const dead = context.refusal
+      if (dead !== undefined) return refuse(host.env, opener, dead)
+      context.checkMetadata()
+      host.budget.earn()
+      this.#attempt(new Reader(this.#readers, request, context, prefetch), parent, pick, opener, only, undefined)
+    } catch (thrown) {
+      opener.failed(thrown)
+    }
   }
 
-  /** `only`: no other instance will do. `tried`: those that have refused this call. */
+  /**
+   * `only`: no other instance will do. `tried`: those that have refused this call.
+   * @throws SluiceError if the router does, or ends the call.
+   */
   #attempt(
     reader: Reader,
     parent: Context | undefined,
     pick: Pick,
+    opener: Opener,
     only: Instance | undefined,
     tried: Set<string> | undefined,
-  ): Reader | Promise<Reader> {
+  ): void {
     const instance = only ?? this.#choose(reader, parent, pick, tried)
-    if (instance === undefined) return this.#unroutable(reader)
+    if (instance === undefined) return void this.#unroutable(reader, opener)
     // A router is the user's code, and may have ended the very call it routes.
     if (reader.isOver) throw reader.context.refusal
-    const load = this.#loadOf(instance.instanceId)
-    load.open++
+    const way = this.#wayTo(instance)
+    way.load.open++
     reader.instanceId = instance.instanceId
-    reader.tap = this.#host.tapFor(instance)
-    reader.load = load
+    reader.tap = way.tap
+    reader.load = way.load
     reader.opening()
-    const refused = (refusal: unknown) => {
-      reader.released()
-      return this.#refused(reader, parent, pick, only, tried, instance, refusal)
-    }
     let taken: Source | Pending
     try {
-      taken = this.#host.dispatchTo(instance)(reader)
+      taken = way.dispatch(reader)
     } catch (refusal) {
-      return refused(refusal)
+      const sent = { reader, parent, pick, instance, opener, only: only !== undefined, tried }
+      return this.#refused(sent, refusal)
     }
-    if (isPending(taken)) return this.#opened(reader, taken, refused)
+    if (isPending(taken)) {
+      const sent = { reader, parent, pick, instance, opener, only: only !== undefined, tried }
+      return taken.whenTaken(new Opening(sent, this.#opening, this.#refused))
+    }
     reader.accepted(taken)
-    return reader
-  }
-
-  /** Waits for an instance to take the call, but no longer than its caller does. */
-  #opened(reader: Reader, sent: Pending, refused: (refusal: unknown) => Promise<Reader>): Promise<Reader> {
-    const { context } = reader
-    return new Promise((resolve, reject) => {
-      const over = () => {
-        reader.onUnopened = undefined
-        this.#opening.remove(reader)
-      }
-      this.#opening.add(reader)
-      reader.onUnopened = (error) => {
-        over()
-        reject(error)
-      }
-      sent.whenTaken(
-        (source) => {
-          over()
-          reader.accepted(source)
-          // Stopped in the meantime: what the handler still yields is delivered, as with any open stream.
-          if (context.isKilled) reject(context.refusal)
-          else resolve(reader)
-        },
-        (refusal) => {
-          over()
-          refused(refusal).then(resolve, reject)
-        },
-      )
-    })
+    opener.opened(reader)
   }
 
   #choose(
@@ -395,51 +383,47 @@ export class Client<Req = any, Item = any> {
   }
 
   /** The instance refused the call: it goes elsewhere if it provably did not start and the rules of retrying allow it. */
-  async #refused(
-    reader: Reader,
-    parent: Context | undefined,
-    pick: Pick,
-    only: Instance | undefined,
-    triedBefore: Set<string> | undefined,
-    instance: Instance,
-    thrown: unknown,
-  ): Promise<Reader> {
-    const refusal = only === undefined ? ofAny(SluiceError.from(thrown)) : SluiceError.from(thrown)
+  readonly #refused = (sent: Sent, thrown: unknown): void => {
+    const { reader, instance, opener, only } = sent
+    reader.released()
+    const refusal = only ? SluiceError.from(thrown) : ofAny(SluiceError.from(thrown))
     const { env, budget } = this.#host
     if (refusal.retryable && refusal.code === 'unavailable') this.#set.avoid(instance.instanceId)
-    const tried = (triedBefore ?? new Set<string>()).add(instance.instanceId)
+    const tried = (sent.tried ?? new Set<string>()).add(instance.instanceId)
     const others = this.#set.routable.some(({ instanceId }) => !tried.has(instanceId))
     // Whoever leaves or is lost is avoided from now on: these calls were on their way, and go on without doubling any load.
     const isFree = (refusal.code === 'unavailable' || refusal instanceof NotSent) && this.#set.hasHealthy(tried)
-    if (
-      reader.isOver ||
-      !refusal.retryable ||
-      only !== undefined ||
-      tried.size >= MAX_ATTEMPTS ||
-      !others ||
-      !(isFree || budget.spend())
-    ) {
-      reader.refused(refusal)
-      return refuse(env, refusal)
-    }
+    const mayGoOn = !reader.isOver && refusal.retryable && !only && tried.size < MAX_ATTEMPTS && others
+    if (mayGoOn && (isFree || budget.spend())) return void this.#again({ ...sent, tried }, refusal)
+    reader.refused(refusal)
+    refuse(env, opener, refusal)
+  }
+
+  async #again({ reader, parent, pick, opener, tried }: Sent & { tried: Set<string> }, refusal: SluiceError) {
     this.#opening.add(reader)
     try {
-      await reader.context.sleep(retryDelayMs(tried.size, env.random()))
+      await reader.context.sleep(retryDelayMs(tried.size, this.#host.env.random()))
     } catch (cancelled) {
-      const error = isSluiceError(cancelled) ? SluiceError.from(cancelled) : refusal
+      const error = isSluiceError(cancelled) ? cancelled : refusal
       reader.refused(error)
-      throw error
+      return opener.failed(error)
     } finally {
       this.#opening.remove(reader)
     }
-    return this.#attempt(reader, parent, pick, undefined, tried)
+    try {
+      this.#attempt(reader, parent, pick, opener, undefined, tried)
+    } catch (thrown) {
+      opener.failed(thrown)
+    }
   }
 
-  async #unroutable(reader: Reader): Promise<Reader> {
+  async #unroutable(reader: Reader, opener: Opener): Promise<void> {
     let known: ReadonlySet<string>
     this.#opening.add(reader)
     try {
       known = new Set((await this.#host.known()).map(formatEndpoint))
+    } catch (thrown) {
+      return opener.failed(thrown)
     } finally {
       this.#opening.remove(reader)
     }
@@ -449,28 +433,30 @@ export class Client<Req = any, Item = any> {
     // Cancelled, or its client closed, while discovery was asked.
     const refusal = (reader.isOver && reader.context.refusal) || unavailable
     reader.refused(refusal)
-    return refuse(this.#host.env, refusal)
+    refuse(this.#host.env, opener, refusal)
   }
 
-  #loadOf(instanceId: string): Load {
-    let load = this.#loads.get(instanceId)
-    if (load === undefined) {
-      // The set of instances changes over time; counts of those that are gone are dropped when a new one appears.
-      for (const [id, { open }] of this.#loads)
-        if (open === 0 && this.#set.get(id) === undefined) this.#loads.delete(id)
-      load = { open: 0 }
-      this.#loads.set(instanceId, load)
+  #wayTo(instance: Instance): Way {
+    if (this.#way?.instance === instance) return this.#way
+    const { instanceId } = instance
+    let way = this.#ways.get(instanceId)
+    if (way?.instance !== instance) {
+      // The set of instances changes over time; those that are gone are dropped when a new one appears.
+      for (const [id, { load }] of this.#ways)
+        if (load.open === 0 && this.#set.get(id) === undefined) this.#ways.delete(id)
+      const { load = { open: 0 } } = way ?? {}
+      way = { instance, load, dispatch: this.#host.dispatchTo(instance), tap: this.#host.tapFor(instance) }
+      this.#ways.set(instanceId, way)
     }
-    return load
+    this.#way = way
+    return way
   }
 }
 
 /** Refusals are answered in the same turn, but not without end: whoever tries for ever lets the rest of the process work. */
-function refuse(env: Env, refusal: SluiceError): Promise<never> {
-  return new Promise((_, reject) => {
-    if (env.turn.spend()) env.turn.defer(() => reject(refusal))
-    else reject(refusal)
-  })
+function refuse(env: Env, opener: Opener, refusal: SluiceError): void {
+  if (env.turn.spend()) env.turn.defer(() => opener.failed(refusal))
+  else opener.failed(refusal)
 }
 
 /** What discovery still lists and is gone was asked for by nobody but `direct`; for any other call none is available. */

@@ -41,7 +41,7 @@ export class SessionPool implements Links {
     const { refusal } = call.context
     if (refusal !== undefined) throw refusal
     const sent = session.dispatch(call)
-    return new Promise((resolve, reject) => sent.whenTaken(resolve, reject))
+    return new Promise((resolve, reject) => sent.whenTaken({ accepted: resolve, refused: reject }))
   }
 
   async #session(address: string): Promise<Session> {

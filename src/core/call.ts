@@ -59,7 +59,12 @@ export interface Call extends Sink {
  */
 export interface Pending {
   /** Tells its one listener which it was, in the turn in which that is heard. */
-  whenTaken(accepted: (source: Source) => void, refused: (refusal: unknown) => void): void
+  whenTaken(answer: Answer): void
+}
+
+export interface Answer {
+  accepted(source: Source): void
+  refused(refusal: unknown): void
 }
 
 /**
@@ -74,7 +79,13 @@ export function isPending(taken: Source | Pending): taken is Pending {
 
 /** For those who find out by awaiting something. */
 export function pending(taken: Promise<Source>): Pending {
-  return { whenTaken: (accepted, refused) => void taken.then(accepted, refused) }
+  return {
+    whenTaken: (answer) =>
+      void taken.then(
+        (source) => answer.accepted(source),
+        (refusal) => answer.refused(refusal),
+      ),
+  }
 }
 
 /** The same, whose refusals are what `refuse` throws, and whose source is what `accept` makes of it. */
@@ -84,17 +95,17 @@ export function refusing(
   accept: (source: Source) => Source = (source) => source,
 ): Pending {
   return {
-    whenTaken: (accepted, refused) =>
-      taken.whenTaken(
-        (source) => accepted(accept(source)),
-        (refusal) => {
+    whenTaken: (answer) =>
+      taken.whenTaken({
+        accepted: (source) => answer.accepted(accept(source)),
+        refused: (refusal) => {
           try {
             refuse(refusal)
           } catch (thrown) {
-            refused(thrown)
+            answer.refused(thrown)
           }
         },
-      ),
+      }),
   }
 }
 

@@ -8,7 +8,7 @@ import type { Run } from '../actor/run.ts'
 import type { Client, ClientHost } from '../client/client.ts'
 import { RetryBudget } from '../client/retry.ts'
 import type { WaiterName } from '../client/wait.ts'
-import type { Tap } from '../core/call.ts'
+import type { Dispatch, Tap } from '../core/call.ts'
 import type { CallNumber, Context, Hop } from '../core/context.ts'
 import type { EndpointId } from '../core/endpoint-id.ts'
 import { formatEndpoint } from '../core/endpoint-id.ts'
@@ -118,8 +118,10 @@ export class Kernel implements ActorHost {
       waits: this.plane.waits,
       waiter,
       dispatchTo: (instance) => {
+        const { meter } = this
         const straight = this.plane.dispatchTo(instance)
-        const dispatch = this.meter?.isOn ? this.meter.calls(straight) : straight
+        const dispatch: Dispatch =
+          meter === undefined ? straight : (call) => (meter.isOn ? meter.calls(straight) : straight)(call)
         return this.#log?.calls(dispatch, instance) ?? dispatch
       },
       tapFor: (instance) => {

@@ -2,10 +2,10 @@
  * The callee's half of a call on a session: plays the caller to an actor. Pulls the run while there is credit and room, and
  * encodes each item at its yield, straight into what is sent.
  */
-import type { Call, Ending, Source } from '../core/call.ts'
+import type { Answer, Call, Ending, Source } from '../core/call.ts'
 import type { Context } from '../core/context.ts'
 import type { Dependant } from '../core/dependant.ts'
-import { type SluiceError, stackless } from '../core/error.ts'
+import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import { type Credit, SendCredit } from '../stream/credit.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -35,7 +35,7 @@ export interface InboundInit {
 /** What `pack` gives back for an item that it has sent already. */
 const SENT = Symbol('sent')
 
-export class InboundCall implements Dependant, Call {
+export class InboundCall implements Dependant, Call, Answer {
   /** @internal */
   prev: Entry | null = null
   /** @internal */
@@ -76,8 +76,9 @@ export class InboundCall implements Dependant, Call {
     this.context.own(this)
   }
 
-  /** The instance took the call, and the dialler was told. */
+  /** The instance took the call, which the dialler is told. */
   accepted(source: Source): void {
+    this.#host.send({ kind: 'accept', stream: this.stream, items: 0, bytes: 0 })
     this.#source = source
     const early = this.#early
     this.#early = undefined
@@ -85,12 +86,13 @@ export class InboundCall implements Dependant, Call {
     this.#pump()
   }
 
-  /** No instance took the call. */
-  refused(): void {
+  /** No instance took the call, which the dialler is told. */
+  refused(thrown: unknown): void {
     this.#over = true
     this.#isClosed = true
     this.context.finish()
     this.#host.forget(this)
+    this.#host.send({ kind: 'reject', stream: this.stream, error: SluiceError.from(thrown) })
   }
 
   /** Whether neither an item nor an ending has been sent. */

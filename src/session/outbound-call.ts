@@ -5,7 +5,7 @@
  *     opening ──accept──► open ──end, fail──► ended       killed: by its caller; only `closed` is still heard
  *        └──reject──► over
  */
-import type { Call, Ending, Pending, Source } from '../core/call.ts'
+import type { Answer, Call, Ending, Pending, Source } from '../core/call.ts'
 import type { Dependant } from '../core/dependant.ts'
 import { SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
@@ -53,8 +53,7 @@ export class OutboundCall implements Dependant, Source, Pending {
   #wanted = false
   #error: SluiceError | undefined
   #isClosed = false
-  #accepted: ((source: Source) => void) | undefined
-  #refused: ((refusal: unknown) => void) | undefined
+  #answer: Answer | undefined
   /** Why the call was not taken. */
   #refusal: SluiceError | undefined
 
@@ -70,10 +69,9 @@ export class OutboundCall implements Dependant, Source, Pending {
 
   // ---- Pending ---------------------------------------------------------------------------------------------------
 
-  whenTaken(accepted: (source: Source) => void, refused: (refusal: unknown) => void): void {
-    if (this.#refusal !== undefined) return refused(this.#refusal)
-    this.#accepted = accepted
-    this.#refused = refused
+  whenTaken(answer: Answer): void {
+    if (this.#refusal !== undefined) answer.refused(this.#refusal)
+    else this.#answer = answer
   }
 
   // ---- Source ----------------------------------------------------------------------------------------------------
@@ -97,7 +95,10 @@ export class OutboundCall implements Dependant, Source, Pending {
     if (this.#state === 'open') throw this.#loss('it was accepted twice')
     if (this.#state !== 'opening') return
     this.#state = 'open'
-    this.#accepted?.(this)
+    // Let go of first: whoever opened the call is not kept by it, or a stream that was dropped would never be noticed.
+    const answer = this.#answer
+    this.#answer = undefined
+    answer?.accepted(this)
   }
 
   /** @throws SluiceError `data_loss` if the call was accepted before. */
@@ -257,7 +258,9 @@ export class OutboundCall implements Dependant, Source, Pending {
 
   #refuse(refusal: SluiceError): void {
     this.#refusal = refusal
-    this.#refused?.(refusal)
+    const answer = this.#answer
+    this.#answer = undefined
+    answer?.refused(refusal)
   }
 
   #over(): void {

@@ -5,7 +5,7 @@
  *     hello ──both known──► open ──close, the connection ends──► closed
  *        └──────── wrong hello, 2 s, the connection ends ────────┘
  */
-import { type Call, type Dispatch, isPending, type Pending, type Source } from '../core/call.ts'
+import { type Call, type Dispatch, isPending, type Pending } from '../core/call.ts'
 import { Context } from '../core/context.ts'
 import type { Env, Timer } from '../core/env.ts'
 import { NotSent, SluiceError, stackless } from '../core/error.ts'
@@ -440,21 +440,12 @@ export class Session implements OutboundHost, InboundHost {
     const call = new InboundCall(this, { stream, endpoint, instanceId, request, weight, context, credit: frame })
     this.#inbound.set(stream, call)
     this.#requestsWeight += weight
-    const accepted = (source: Source) => {
-      if (this.#state === 'closed') return
-      this.#send({ kind: 'accept', stream, items: 0, bytes: 0 })
-      call.accepted(source)
-    }
-    const refused = (thrown: unknown) => {
-      call.refused()
-      refuse(SluiceError.from(thrown))
-    }
     try {
-      const source = this.#host.dispatch(call)
-      if (isPending(source)) source.whenTaken(accepted, refused)
-      else accepted(source)
+      const taken = this.#host.dispatch(call)
+      if (isPending(taken)) taken.whenTaken(call)
+      else call.accepted(taken)
     } catch (thrown) {
-      refused(thrown)
+      call.refused(thrown)
     }
   }
 

@@ -4,21 +4,27 @@ import { isResponse } from '../core/response.ts'
 import type { Consumer, Reader } from './reader.ts'
 
 /** Reads the only item of a call, and resolves with it after its handler has ended. */
-export function readOne(reader: Reader, resolve: (item: unknown) => void, reject: (error: unknown) => void): void {
-  reader.consume(new OneConsumer(reader, resolve, reject))
-}
-
-class OneConsumer implements Consumer {
-  readonly #reader: Reader
+export class OneItem implements Consumer {
+  #reader!: Reader
   readonly #resolve: (item: unknown) => void
   readonly #reject: (error: unknown) => void
   #found = false
   #only: unknown
 
-  constructor(reader: Reader, resolve: (item: unknown) => void, reject: (error: unknown) => void) {
-    this.#reader = reader
+  constructor(resolve: (item: unknown) => void, reject: (error: unknown) => void) {
     this.#resolve = resolve
     this.#reject = reject
+  }
+
+  /** The call is open: reads it. */
+  opened(reader: Reader): void {
+    this.#reader = reader
+    reader.consume(this)
+  }
+
+  /** The call was not opened. */
+  failed(refusal: unknown): void {
+    this.#reject(refusal)
   }
 
   item(item: unknown): void {

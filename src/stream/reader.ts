@@ -36,6 +36,11 @@ export interface ReaderHost {
   readonly openCalls: OpenCalls
 }
 
+/** Hears of a kill while no instance has taken the call. */
+export interface Unopened {
+  killed(error: SluiceError): void
+}
+
 /** How many calls a client has open to one instance. */
 export interface Load {
   open: number
@@ -66,8 +71,7 @@ export class Reader implements Dependant, Call, OpenCall {
   tap: Tap | undefined
   /** Whether `read` answers with items instead of responses. */
   bare = false
-  /** Hears of a kill while no instance has taken the call. */
-  onUnopened: ((error: SluiceError) => void) | undefined
+  unopened: Unopened | undefined
   readonly #turn: Turn
   readonly #openCalls: OpenCalls
   #source: Source | undefined
@@ -253,7 +257,7 @@ export class Reader implements Dependant, Call, OpenCall {
   /** @internal */
   onKill(error: SluiceError): void {
     if (!this.#over) this.#settle('cancelled', error)
-    this.onUnopened?.(error)
+    this.unopened?.killed(error)
   }
 
   #isWaitedFor(): boolean {

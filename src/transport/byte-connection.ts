@@ -28,6 +28,7 @@ export interface Pipe {
 }
 
 export interface PipeEvents {
+  /** Bytes came. They are read before this returns, and may be written over afterwards. */
   data(chunk: Uint8Array): void
   drain(): void
   /** Exactly once. */
@@ -164,7 +165,8 @@ export class ByteConnection implements Connection {
   #data(chunk: Uint8Array): void {
     const events = this.#events
     if (events === undefined) {
-      this.#early.push(chunk)
+      // It lasts no longer than this call.
+      this.#early.push(new Uint8Array(chunk))
       return
     }
     if (this.#state === 'closed') return

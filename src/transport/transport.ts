@@ -9,7 +9,7 @@ import type { Codec } from '../wire/codec.ts'
 import type { Frame, Limits } from '../wire/frame.ts'
 
 export interface ConnectionEvents {
-  /** One frame, in the order they were sent. @throws SluiceError to end the connection with it. */
+  /** One frame, in the order they were sent; its body lasts until this returns. @throws SluiceError to end the connection with it. */
   frame(frame: Frame): void
   /** Bytes came: a sign of life, also where they complete no frame. */
   alive(): void

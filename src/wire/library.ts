@@ -84,6 +84,9 @@ function decoderAt(index: number): Decoder {
   return decoders[index] as Decoder
 }
 
+/** Memory that is received into again and again. */
+export const REUSED: WeakSet<ArrayBufferLike> = new WeakSet()
+
 /** Smaller bins are copied in no time. */
 const LARGE_BYTES = 4 * 1024
 
@@ -92,7 +95,7 @@ const LARGE_BYTES = 4 * 1024
  * what was received, less is kept by that than there is of them, and to copy them took longer than all else.
  */
 export function isMostOf(length: number, memory: ArrayBufferLike): boolean {
-  return length >= LARGE_BYTES && 2 * length > memory.byteLength
+  return length >= LARGE_BYTES && 2 * length > memory.byteLength && !REUSED.has(memory)
 }
 
 /** `value` with bytes of its own, or as good as that; bins have been decoded as views. */

@@ -1,6 +1,7 @@
 // Where errors were thrown: places in files of the user's, and nothing that throws, whatever was thrown.
-import { framesOf, isInSluice, originOf, placeOf } from '../../src/core/stack.ts'
+
 import { describe, SluiceError } from '../../src/core/error.ts'
+import { framesOf, isInSluice, originOf, placeOf } from '../../src/core/stack.ts'
 import { assert, suite } from '../support/suite.ts'
 
 const test = suite('core/stack.test.ts')

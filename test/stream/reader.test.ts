@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { annotate, Context, Response, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import type { Ending } from '../../src/core/call.ts'
-import { readAll, readOne } from '../../src/stream/collect.ts'
+import { OneItem, readAll } from '../../src/stream/collect.ts'
 import type { Closed, Consumer, Reader } from '../../src/stream/reader.ts'
 import { settled } from '../support/runtime.ts'
 import { assert, rejects, suite, within } from '../support/suite.ts'
@@ -367,7 +367,7 @@ test('a consumer that comes after the end hears how it was, once', () => {
 })
 
 function one(reader: Reader): Promise<unknown> {
-  return new Promise((resolve, reject) => readOne(reader, resolve, reject))
+  return new Promise((resolve, reject) => new OneItem(resolve, reject).opened(reader))
 }
 
 // ---- one and all -----------------------------------------------------------------------------------------------------

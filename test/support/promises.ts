@@ -62,5 +62,7 @@ export async function rejects<E extends Error = Rejection>(
 
 /** Resolves when a call was taken; rejects with the refusal. */
 export function taken(sent: Source | Pending): Promise<Source> {
-  return new Promise((resolve, reject) => (isPending(sent) ? sent.whenTaken(resolve, reject) : resolve(sent)))
+  return new Promise((resolve, reject) =>
+    isPending(sent) ? sent.whenTaken({ accepted: resolve, refused: reject }) : resolve(sent),
+  )
 }

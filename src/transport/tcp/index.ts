@@ -9,7 +9,7 @@ import { integer, type OptionTable, readOptions } from '../../core/options.ts'
 import type { Signal } from '../../core/signal.ts'
 import { ByteConnection } from '../byte-connection.ts'
 import type { Connection, Listener, Transport } from '../transport.ts'
-import { SocketPipe } from './socket-pipe.ts'
+import { ReadBuffer, SocketPipe } from './socket-pipe.ts'
 import { removeStale } from './stale-socket.ts'
 
 export interface TcpOptions {
@@ -65,12 +65,13 @@ export class TcpTransport implements Transport {
 
   dial(address: string, { signal, env }: { readonly signal: Signal; readonly env: Env }): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect(socketOptions(address))
+      const reading = new ReadBuffer()
+      const socket = connect({ ...socketOptions(address), onread: reading.onread })
       const settle = (error?: SluiceError) => {
         timer.cancel()
         socket.off('error', failed)
         signal.removeEventListener('abort', aborted)
-        if (error === undefined) return resolve(new ByteConnection(new SocketPipe(socket, address), env))
+        if (error === undefined) return resolve(new ByteConnection(new SocketPipe(socket, address, reading), env))
         socket.on('error', () => {})
         socket.destroy()
         reject(error)
