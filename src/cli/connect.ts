@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { describe, isSluiceError } from '../core/error.ts'
-import { type FileBackend, file, inspectCluster, openCluster } from '../discovery/file/index.ts'
+import { type FileBackend, file, hasCluster, openCluster } from '../discovery/file/index.ts'
 import { staticDiscovery } from '../discovery/static/index.ts'
 import { DistributedRuntime } from '../runtime/runtime.ts'
 import { tcp } from '../transport/tcp/index.ts'
@@ -73,7 +73,7 @@ export function fileAt({ cluster, dir }: ConnectOptions): FileBackend {
 export async function checkDirectory(backend: FileBackend): Promise<void> {
   const { dir, cluster } = backend.config
   await inDirectory(backend, async () => {
-    const problem = (await inspectCluster(backend)) === undefined ? placeProblem(join(dir, cluster)) : undefined
+    const problem = (await hasCluster(backend)) ? undefined : placeProblem(join(dir, cluster))
     if (problem !== undefined) throw new Error(problem)
   })
 }

@@ -134,3 +134,12 @@ test('what cannot be served is one clear message, with the stack of the module w
     }
   }
 })
+
+test('what a stage throws as it initialises is told with its own frames alone', LIMIT, async () => {
+  const desk = new Desk()
+  const path = join(desk.dir, 'stage.ts')
+  writeFileSync(path, "export class Stage {\n  initialize() { throw new Error('no\\nmodel') }\n  generate() {}\n}\n")
+  const { code, stderr } = await desk.run(`serve ${path} -e demo.stage.generate`)
+  assert.match(stderr, /^sluice: Error: no\nmodel\n {4}at Stage\.initialize \(\S*stage\.ts:2:\d+\)\n$/)
+  assert.is(code, 1)
+})

@@ -134,6 +134,11 @@ export async function openCluster({ config }: FileBackend): Promise<void> {
   await new Directory(nodeFs, config.dir, config.cluster).open()
 }
 
+/** @internal For the command line: whether the directory is there. @throws what `Directory.mark` throws */
+export async function hasCluster({ config }: FileBackend): Promise<boolean> {
+  return (await new Directory(nodeFs, config.dir, config.cluster).mark()) !== undefined
+}
+
 /** @internal For the command line: see `claims.ts`. */
 export function claimIn({ config }: FileBackend, names: readonly string[]): Promise<Claiming> {
   return claim(config, nodeFs, names, systemEnv)
