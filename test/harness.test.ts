@@ -26,7 +26,7 @@ const traps: readonly Trap[] = [
     trap: 'before-throws',
     fact: 'a before hook that throws fails every test',
     last: '0 passed, 2 failed',
-    says: [/before hook: no database today/, /at .*before-throws\.trap\.ts:5/, /^failed: before-throws > second$/m],
+    says: [/before hook: no database today/, /at .*before-throws\.trap\.ts:6/, /^failed: before-throws > second$/m],
   },
   {
     trap: 'before-each-throws',

@@ -30,6 +30,7 @@ const CLOSED_MS = 6_000
 
 /** Makes the call. Resolves with the exit code. @throws CliError, SluiceError */
 export async function call(target: string, given: string | undefined, options: CallOptions): Promise<number> {
+  if (options.instance === '') throw new CliError('--instance is empty; it must be an id, or its beginning (sluice ls)')
   const { endpoint, example } = await targetOf(target)
   const request = given === undefined && example !== undefined ? example : await readRequest(given)
   const metadata = new Metadata()
@@ -91,8 +92,11 @@ async function routable(client: Client, options: CallOptions, signal: AbortSigna
   if (instance === undefined) return undefined
   const found = ids.filter((id) => id.startsWith(instance))
   if (found.length === 1) return found[0]
-  const what = found.length === 0 ? 'no instance' : `${found.length} instances`
-  throw new SluiceError('not_found', `${client.endpoint} has ${what} ${instance}; there are ${ids.join(', ')}`, {
+  if (found.length > 1) {
+    const several = `${found.length} instances of ${client.endpoint} begin with it: ${found.join(', ')}`
+    throw new CliError(`--instance ${instance} is not one instance; ${several}`)
+  }
+  throw new SluiceError('not_found', `${client.endpoint} has no instance ${instance}; there are ${ids.join(', ')}`, {
     retryable: true,
   })
 }

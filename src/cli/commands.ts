@@ -29,9 +29,10 @@ const addUp: Adding = (program, done) => {
     .summary('run a pipeline, every stage in a process of its own')
     .description(
       'Runs a pipeline, every replica of every component in a process of its own, and keeps it running: a process that dies ' +
-        `is started again, but ${MAX_RESTARTS + 1} deaths of one component within ${RESTART_WINDOW_MS / 1_000} s stop the ` +
+        `is started again, but ${MAX_RESTARTS + 1} deaths of one replica within ${RESTART_WINDOW_MS / 1_000} s stop the ` +
         'pipeline. Ctrl-C lets the components finish what they accepted, callers first; what is not finished ' +
-        `${DRAIN_MS / 1_000} s after a component was told is cut off, and a second Ctrl-C ends all of them at once.`,
+        `${DRAIN_MS / 1_000} s after a component was told is cut off, and a second Ctrl-C ends all of them at once. ` +
+        'It goes on when nobody reads what it prints.',
     )
     .argument('<pipeline>', 'a module whose default export is definePipeline({ … })')
     .option('--in-process', 'one process for all components')
@@ -43,8 +44,9 @@ const addUp: Adding = (program, done) => {
     )
     .option(
       '--inspect [port]',
-      "Node's debugger in every process, at this port and those after it; behind the module, or as --inspect=9229",
-      count('--inspect', 1, 65_535),
+      "Node's debugger in every process, at this port and those after it, or at ports that the system chooses; each " +
+        'process prints its own; behind the module, or as --inspect=9229',
+      count('--inspect', 1_024, 65_535),
     )
     .option('--join', 'serve also what another sluice up serves already')
   addCluster(command)
@@ -120,8 +122,8 @@ const addCall: Adding = (program, done) => {
       'Calls an endpoint and prints its items as they come, one line of JSON each, no faster than they are read. Ctrl-C, and ' +
         'whoever reads leaving early, cancels the call in every stage it has reached.',
     )
-    .argument('<endpoint>', "namespace.component.endpoint, or a pipeline's module: its entry and example")
-    .argument('[request]', 'JSON, @file, or - for stdin, which is read if nothing is given')
+    .argument('<endpoint>', "namespace.component.endpoint, or a pipeline's module: its entry")
+    .argument('[request]', 'JSON, @file, or - for stdin; if nothing is given, the example of a pipeline, else stdin')
     .option('-t, --timeout <time>', 'what the call may take, such as 500ms, 5s or 2m', duration('--timeout'))
     .addOption(
       new Option('-w, --wait <time>', 'how long to wait for somebody to serve it')
@@ -224,7 +226,10 @@ const addLs: Adding = (program, done) => {
 Examples:
   sluice ls
   sluice ls 'pipeline.*.generate' --watch
-  sluice ls pipeline --json | grep '"silentMs"'
+  sluice ls --json | grep silentMs            those that stand still
+
+A process that stands still is listed with "silent for …" (silentMs in JSON) behind its load, once it has been silent for
+longer than 6 s; one that was killed is not listed any more.
 ${EXIT_CODES}`,
     )
     .action(async (pattern, options) => {
@@ -263,7 +268,10 @@ const addNew: Adding = (program, done) => {
     .command('new')
     .summary('write a small project to begin with')
     .description('Writes a project of two stages with a test into a new folder.')
-    .argument('<folder>', 'the folder, named like the project')
+    .argument(
+      '<folder>',
+      'the folder, new or empty; its name, of a-z, 0-9, - and _, is that of the project and of its namespace',
+    )
     .addHelpText(
       'after',
       `

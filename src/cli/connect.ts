@@ -2,11 +2,14 @@
  * How a command finds the processes it is about: the options that all commands share, which say what the environment
  * says otherwise, and the runtime they make.
  */
-import { type FileBackend, file } from '../discovery/file/index.ts'
+import { join } from 'node:path'
+import { describe, isSluiceError } from '../core/error.ts'
+import { type FileBackend, file, hasCluster, openCluster } from '../discovery/file/index.ts'
 import { staticDiscovery } from '../discovery/static/index.ts'
 import { DistributedRuntime } from '../runtime/runtime.ts'
 import { tcp } from '../transport/tcp/index.ts'
 import { CliError } from './exit-codes.ts'
+import { placeProblem } from './place.ts'
 
 export const TRANSPORTS = ['tcp'] as const
 export const DISCOVERIES = ['file', 'static'] as const
@@ -38,6 +41,7 @@ export async function connect(
   make: Pick<typeof DistributedRuntime, 'create'> = DistributedRuntime,
 ): Promise<DistributedRuntime> {
   const discovery = discoveryOf(options)
+  if ('config' in discovery) await checkDirectory(discovery)
   return make.create({ transport: tcp(options.port === undefined ? {} : { port: options.port }), discovery })
 }
 
@@ -63,6 +67,31 @@ export function isStatic({ transport, discovery, addresses, cluster, dir }: Conn
 /** File discovery as the options have it. */
 export function fileAt({ cluster, dir }: ConnectOptions): FileBackend {
   return file({ ...(cluster !== undefined && { cluster }), ...(dir !== undefined && { dir }) })
+}
+
+/** Looks, and makes nothing, whether the directory can be used. @throws CliError if it cannot */
+export async function checkDirectory(backend: FileBackend): Promise<void> {
+  const { dir, cluster } = backend.config
+  await inDirectory(backend, async () => {
+    const problem = (await hasCluster(backend)) ? undefined : placeProblem(join(dir, cluster))
+    if (problem !== undefined) throw new Error(problem)
+  })
+}
+
+/** Makes the directory, where what serves would complain again and again. @throws CliError if it cannot be used */
+export function makeDirectory(backend: FileBackend): Promise<void> {
+  return inDirectory(backend, () => openCluster(backend))
+}
+
+/** What a look at the directory gives. @throws CliError if it is refused, or out of order */
+export async function inDirectory<Found>(backend: FileBackend, look: () => Promise<Found>): Promise<Found> {
+  try {
+    return await look()
+  } catch (thrown) {
+    const { dir, cluster } = backend.config
+    const what = isSluiceError(thrown) ? describe(thrown) : `${join(dir, cluster)} cannot be used: ${describe(thrown)}`
+    throw new CliError(`${what}; correct it, or choose another with --dir or SLUICE_FILE_DIR`)
+  }
 }
 
 /** Static discovery as the options have it. */

@@ -2,13 +2,14 @@
  * The directory in which processes find each other, as `sluice doctor` looks at it: its rights, room and clock, and the
  * records in it.
  */
-import { access, constants, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { access, constants, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe } from '../core/error.ts'
 import { type FileBackend, inspectCluster } from '../discovery/file/index.ts'
 import type { Inspected } from '../discovery/file/inspect.ts'
 import { type Finding, many } from './finding.ts'
 import { silence } from './listing.ts'
+import { nearestExisting, placeProblem } from './place.ts'
 import { formatAge } from './terminal.ts'
 
 const MIN_FREE_BYTES = 1024 * 1024
@@ -25,13 +26,16 @@ export async function* directory(backend: FileBackend): AsyncGenerator<Finding> 
   const { dir, cluster } = backend.config
   const path = join(dir, cluster)
   try {
-    const isThere = (await inspectCluster(backend)) !== undefined
-    // As the first process that serves would.
-    if (!isThere) await mkdir(path, { recursive: true, mode: 0o700 })
+    if ((await inspectCluster(backend)) === undefined) {
+      // The first process that serves makes it; here nothing is left behind.
+      const problem = placeProblem(path)
+      if (problem !== undefined) throw new Error(problem)
+      yield { check, state: 'ok', found: `${path} (not there yet; whoever serves first makes it)` }
+      return yield* writing(nearestExisting(path))
+    }
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
     const { mode } = await stat(path)
-    const rights = (mode & 0o777).toString(8)
-    yield { check, state: 'ok', found: `${path} (${isThere ? 'mode' : 'made just now, mode'} ${rights})` }
+    yield { check, state: 'ok', found: `${path} (mode ${(mode & 0o777).toString(8)})` }
   } catch (thrown) {
     const help = `correct it (ls -ld ${dir} ${path}), or choose another with --dir or SLUICE_FILE_DIR`
     return yield { check, state: 'problem', found: describe(thrown), help }
@@ -74,9 +78,10 @@ async function* writing(path: string): AsyncGenerator<Finding> {
 /** What is in the directory, and what of it should not be. */
 export async function* records(backend: FileBackend): AsyncGenerator<Finding> {
   const check = 'records'
-  const files = await inspectCluster(backend).catch(() => undefined)
-  // Said already.
-  if (files === undefined) return
+  // What is wrong with it was said already.
+  const files = await inspectCluster(backend).catch(() => 'refused' as const)
+  if (files === 'refused') return
+  if (files === undefined) return yield { check, state: 'ok', found: 'nothing is served' }
   const live = files.filter(({ record, process }) => record !== undefined && process !== 'gone')
   const instances = live.reduce((sum, { record }) => sum + (record?.instances.length ?? 0), 0)
   const found = `${many(live.length, 'process', 'processes')} with ${many(instances, 'endpoint instance')}`

@@ -1,7 +1,9 @@
 /**
  * How a command ends: the exit codes, which `sluice --help` documents, and the error that carries one.
  */
-import { isSluiceError, type SluiceError } from '../core/error.ts'
+import { describe, isSluiceError, type SluiceError } from '../core/error.ts'
+import { framesOf } from '../core/stack.ts'
+import { told } from './told.ts'
 
 export const EXIT = {
   /** All went well. */
@@ -56,13 +58,8 @@ export function exitCodeOf({ code, retryable }: SluiceError): number {
 export function cliError(thrown: unknown): CliError {
   if (thrown instanceof CliError) return thrown
   if (isSluiceError(thrown)) return new CliError(thrown.message, exitCodeOf(thrown))
-  if (thrown instanceof Error) return new CliError(String(thrown), EXIT.failed, stackOf(thrown))
-  return new CliError(String(thrown), EXIT.failed)
-}
-
-function stackOf({ stack = '' }: Error): string {
-  return stack
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .join('\n')
+  if (!(thrown instanceof Error)) return new CliError(describe(thrown), EXIT.failed)
+  const { first, more } = told(thrown)
+  const lines = more.length > 0 ? more : framesOf(thrown).map((frame) => `    ${frame}`)
+  return new CliError(first, EXIT.failed, lines.join('\n'))
 }

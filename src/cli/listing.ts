@@ -7,7 +7,7 @@ import { formatEndpoint } from '../core/endpoint-id.ts'
 import type { Instance, Load } from '../discovery/discovery.ts'
 import { type FileBackend, inspectCluster } from '../discovery/file/index.ts'
 import { DistributedRuntime } from '../runtime/runtime.ts'
-import { type ConnectOptions, connect, fileAt, isStatic, staticAt } from './connect.ts'
+import { type ConnectOptions, connect, fileAt, inDirectory, isStatic, staticAt } from './connect.ts'
 
 /** One served endpoint instance. */
 export interface Listed {
@@ -39,7 +39,7 @@ export async function openLister(options: ConnectOptions): Promise<Lister> {
   const { cluster, dir } = backend.config
   return {
     where: `cluster ${cluster} (${dir}/${cluster})`,
-    list: async () => sorted(await readRecords(backend)),
+    list: async () => sorted(await inDirectory(backend, () => readRecords(backend))),
     close: async () => {},
   }
 }

@@ -44,6 +44,7 @@ function unwrapped(exports: Exports): Exports {
 
 /** The absolute path of a module. @throws CliError if there is none. */
 export function findModule(path: string): string {
+  if (path === '') throw new CliError('the path of the module is empty; it must be such as pipeline.ts')
   const file = resolve(path)
   const stats = existsSync(file) ? statSync(file) : undefined
   if (stats === undefined) {

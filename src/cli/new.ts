@@ -12,6 +12,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,7 @@ import { fileURLToPath } from 'node:url'
 import { checkName } from '../core/endpoint-id.ts'
 import { describe } from '../core/error.ts'
 import { CliError, EXIT } from './exit-codes.ts'
+import { makeFolder, placeProblem } from './place.ts'
 
 /** Of this package. From src/cli as from dist/cli it is two folders up. */
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -27,6 +29,9 @@ const template = join(root, 'examples', 'template')
 
 /** What the template calls itself; the project's name takes its place, in the names of its endpoints too. */
 const PLACEHOLDER = /\btemplate\b/g
+
+/** What compiles the package; npm does not pack them. */
+const CONFIGS = ['tsconfig.json', 'tsconfig.build.json']
 
 interface PackageJson {
   readonly version: string
@@ -38,10 +43,9 @@ export function newProject(path: string): number {
   const folder = resolve(path)
   const name = basename(folder)
   checkName('namespace', name)
-  if (existsSync(folder) && readdirSync(folder).length > 0)
-    throw new CliError(`${path} is there already, and not empty`)
+  checkFolder(path, folder)
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     for (const file of readdirSync(template, { recursive: true, encoding: 'utf8' })) copy(file, folder, name)
     const file = join(folder, 'package.json')
     const written = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
@@ -52,8 +56,18 @@ export function newProject(path: string): number {
     if (thrown instanceof CliError) throw thrown
     throw new CliError(`${path} cannot be written: ${describe(thrown)}`, EXIT.failed)
   }
-  process.stdout.write(`wrote ${path}; now:\n\n  cd ${path}\n  npm install\n  npm start\n`)
+  const go = folder === process.cwd() ? '' : `  cd ${path}\n`
+  process.stdout.write(`wrote ${path}; now:\n\n${go}  npm install\n  npm start\n`)
   return EXIT.ok
+}
+
+/** @throws CliError if something is there, or in its way. */
+function checkFolder(path: string, folder: string): void {
+  const problem = placeProblem(folder)
+  if (problem !== undefined) throw new CliError(`${path} cannot be made: ${problem}`)
+  if (existsSync(folder) && readdirSync(folder).length > 0) {
+    throw new CliError(`${path} is there already, and not empty`)
+  }
 }
 
 function copy(file: string, folder: string, name: string): void {
@@ -83,11 +97,16 @@ function packed(folder: string): string {
   const inRoot = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const
   try {
     const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly files: string[] }
-    for (const name of ['package.json', ...files.filter((each) => each !== 'dist')]) {
+    // npm itself leaves out what is excluded with a `!`.
+    const sources = files.filter((each) => each !== 'dist' && !each.startsWith('!'))
+    for (const name of ['package.json', ...CONFIGS, ...sources]) {
       cpSync(join(root, name), join(stage, name), { recursive: true })
     }
+    // Compiled where it is packed, so that its source maps lead to the sources that are packed with it.
+    symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'))
     const tsc = join(root, 'node_modules', '.bin', 'tsc')
-    execFileSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(stage, 'dist')], inRoot)
+    execFileSync(tsc, ['-p', join(stage, 'tsconfig.build.json')], { ...inRoot, cwd: stage })
+    rmSync(join(stage, 'node_modules'))
     const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
     const answer = JSON.parse(execFileSync('npm', pack, { ...inRoot, cwd: stage })) as object
     // npm 11 lists the tarballs, npm 12 keys them by package name.

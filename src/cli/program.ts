@@ -7,6 +7,9 @@ import { nearMisses } from '../core/endpoint-id.ts'
 import { addCommands } from './commands.ts'
 import { CliError, EXIT, EXIT_CODES } from './exit-codes.ts'
 
+/** A description that has less room is left to the terminal, which breaks words. */
+const MIN_WIDTH = 16
+
 /**
  * Runs what was typed. Resolves with the exit code.
  * @throws CliError, SluiceError and whatever a command throws; nothing was written about it then.
@@ -16,6 +19,8 @@ export async function run(words: readonly string[]): Promise<number> {
   const program = programOf((code) => {
     exitCode = code
   })
+  const asked = words[0] === 'help' ? words[1] : words.some(isHelp) ? words[0] : undefined
+  if (asked !== undefined && !asked.startsWith('-') && !isCommand(program, asked)) throw unknownCommand(program, asked)
   try {
     await program.parseAsync(words, { from: 'user' })
     return exitCode
@@ -26,6 +31,14 @@ export async function run(words: readonly string[]): Promise<number> {
     const known = program.commands.find((each) => each.name() === words[0])
     throw new CliError(usageMessage(thrown.message, known?.name()))
   }
+}
+
+function isHelp(word: string): boolean {
+  return word === '--help' || word === '-h'
+}
+
+function isCommand(program: Command, word: string): boolean {
+  return word === 'help' || program.commands.some((each) => each.name() === word)
 }
 
 /** Of commander's words in one line; `command` is the word that was typed first. */
@@ -51,7 +64,7 @@ function programOf(done: (exitCode: number) => void): Command {
     .helpOption('-h, --help', 'this')
     .version(version(), '-V, --version', 'the version')
     .description('Runs, calls and lists stages that run in processes of their own.')
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({ showGlobalOptions: false, minWidthToWrap: MIN_WIDTH })
   addCommands(program, done)
   program.action(() => program.help({ error: true })).allowExcessArguments(true)
   program.hook('preAction', (_, command) => {

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { formatEndpoint, parseEndpoint } from '../core/endpoint-id.ts'
 import { pipelineHost } from '../runtime/pipeline.ts'
 import { DistributedRuntime } from '../runtime/runtime.ts'
-import { type ConnectOptions, connect } from './connect.ts'
+import { type ConnectOptions, connect, fileAt, isStatic, makeDirectory } from './connect.ts'
 import { CliError, EXIT } from './exit-codes.ts'
 import { type Exports, findModule, loadModule } from './load-module.ts'
 import { onInterrupt, say } from './terminal.ts'
@@ -24,17 +24,18 @@ export async function serve(target: string, options: ServeOptions): Promise<numb
   const paths = endpoint.map((path) => formatEndpoint(parseEndpoint(path)))
   const [path, name] = splitTarget(target)
   const file = findModule(path)
-  const handler = handlerOf(path, name, await loadModule(path))
+  const handler = handlerOf(path, name, served(file, await loadModule(path)))
+  if (!isStatic(options)) await makeDirectory(fileAt(options))
   const runtime = await connect(options, await runtimeOf(file))
   let interrupted: number | undefined
-  onInterrupt((exitCode, signal) => {
+  onInterrupt((exitCode) => {
     interrupted = exitCode
-    say(`${signal}: accepted calls finish; once more ends them`)
+    say('stopping, once accepted calls have finished; once more ends it at once')
     void runtime.shutdown()
   })
   try {
     // Together: a stage may call its own endpoints.
-    await Promise.all(paths.map((each) => runtime.endpoint(each).serve(handler as object, served(concurrency))))
+    await Promise.all(paths.map((each) => runtime.endpoint(each).serve(handler as object, limit(concurrency))))
     say(`serving ${paths.join(', ')} (process ${process.pid}); Ctrl-C ends it`)
     const { error } = await runtime.closed
     if (error !== undefined) throw error
@@ -45,13 +46,24 @@ export async function serve(target: string, options: ServeOptions): Promise<numb
   return interrupted ?? EXIT.ok
 }
 
-function served(concurrency: number | undefined): { readonly concurrency?: number } {
+function limit(concurrency: number | undefined): { readonly concurrency?: number } {
   return concurrency === undefined ? {} : { concurrency }
 }
 
 function splitTarget(target: string): readonly [path: string, name: string | undefined] {
   const at = target.lastIndexOf('#')
   return at < 0 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)]
+}
+
+/**
+ * What a module has to choose from. The default of a CommonJS module is all that it exports: a stage, if that has methods of
+ * its own, else no more than the rest together.
+ */
+function served(file: string, exports: Exports): Exports {
+  const { default: whole, ...named } = exports
+  const isCommonJs = createRequire(file).cache[file]?.exports === whole && typeof whole === 'object'
+  const hasStage = Object.values(named).some((each) => isClass(each) || typeof each === 'object')
+  return isCommonJs && hasStage ? named : exports
 }
 
 /** The function or stage that is exported; of a class an instance is made. */

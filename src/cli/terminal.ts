@@ -14,6 +14,11 @@ export function styled(style: Style, text: string, stream: NodeJS.WriteStream = 
   return isWanted ? styleText(style, text) : text
 }
 
+/** How this program is typed: what npm or npx has started is in a project's `node_modules`, and not on the path. */
+export function typedAs(): string {
+  return process.env.npm_execpath ? 'npx sluice' : 'sluice'
+}
+
 /** One line to stderr, which is for people; stdout is for what was asked for. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`)

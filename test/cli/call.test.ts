@@ -65,6 +65,24 @@ test('--instance calls that one, by the beginning of its id', LIMIT, async () =>
   const { code, stderr } = await desk.run('call demo.ticker.pid null --instance nobody')
   assert.is(code, 3)
   assert.match(stderr, /^sluice: demo\.ticker\.pid has no instance nobody; there are [^\n]+\n$/)
+  const empty = await desk.run("call demo.ticker.pid null --instance ''")
+  assert.is(empty.code, 2)
+  assert.match(empty.stderr, /^sluice: --instance is empty; [^\n]+\n$/)
+})
+
+test('an --instance that several ids begin with is refused', LIMIT, async () => {
+  const desk = new Desk()
+  // One of the sixteen digits begins two of seventeen.
+  const endpoints = Array.from({ length: 17 }, () => '-e demo.ticker.pid').join(' ')
+  await desk.serve(`${STAGES}#Ticker ${endpoints}`)
+  const ids = (parsed((await desk.run('ls --json')).stdout) as { instanceId: string }[]).map((each) => each.instanceId)
+  const digit = ids.map(([first = '']) => first).find((first, index, all) => all.indexOf(first) !== index)
+  const { code, stderr } = await desk.run(`call demo.ticker.pid null --instance ${digit}`)
+  assert.is(code, 2)
+  assert.match(
+    stderr,
+    /^sluice: --instance . is not one instance; \d+ instances of demo\.ticker\.pid begin with it: [^\n]+\n$/,
+  )
 })
 
 test('items are printed as they come, and Ctrl-C cancels through all stages', LIMIT, async () => {

@@ -66,7 +66,7 @@ export class Desk {
   }
 
   #open(line: string, env: Readonly<Record<string, string>>): Example {
-    const terminal = Example.terminal(line, { SLUICE_FILE_DIR: this.dir, NO_COLOR: '1', ...env })
+    const terminal = Example.terminal(line, { SLUICE_FILE_DIR: this.dir, NO_COLOR: '1', npm_execpath: '', ...env })
     this.#terminals.push(terminal)
     return terminal
   }

@@ -27,7 +27,7 @@ test('help has examples and exit codes on every level', LIMIT, async () => {
   }
   // What cuts a call off, and what stops a pipeline, is not left to be found out.
   const up = (pages[1] ?? '').replace(/\s+/g, ' ')
-  assert.match(up, /4 deaths of one component within 30 s stop the pipeline/)
+  assert.match(up, /4 deaths of one replica within 30 s stop the pipeline/)
   assert.match(up, /what is not finished 30 s after a component was told is cut off/)
   assert.match(up, /other components, replicas or env in the pipeline itself need another up/)
   for (const name of COMMANDS) assert.match(pages[0] ?? '', new RegExp(`^ {2}${name} `, 'm'))
@@ -37,6 +37,9 @@ test('wrong usage is one line on stderr, and exit code 2', LIMIT, async () => {
   const desk = new Desk()
   const cases: readonly (readonly [typed: string, stderr: string])[] = [
     ['cal', "unknown command 'cal'; did you mean call?"],
+    ['help cal', "unknown command 'cal'; did you mean call?"],
+    ['cal --help', "unknown command 'cal'; did you mean call?"],
+    ["up ''", 'the path of the module is empty; it must be such as pipeline.ts'],
     ['frobnicate', `unknown command 'frobnicate'; there are ${COMMANDS.join(', ')}, help`],
     ['call', "missing required argument 'endpoint'; sluice call --help says what there is"],
     ['ls a b', "too many arguments for 'ls': expected 1 argument but got 2; sluice ls --help says what there is"],

@@ -1,4 +1,5 @@
 // `sluice ls`: what is served, what is not any more, how busy it is.
+import { readdirSync } from 'node:fs'
 import { assert, suite } from '../support/suite.ts'
 import { closeDesks, Desk, ending, LIMIT, parsed, printed, STAGES } from './command.ts'
 
@@ -37,6 +38,35 @@ test('a pattern chooses, and --json says everything', LIMIT, async () => {
     [ticker.child.pid, { running: 0, waiting: 0 }, 'number'],
   )
   assert.match(String(listed?.address), /^tcp:\/\/127\.0\.0\.1:\d+$/)
+})
+
+test('a pattern that nothing matches is told from a cluster in which nothing is served', LIMIT, async () => {
+  const desk = new Desk()
+  await desk.serve(TICKER)
+  for (const [pattern, hint] of [
+    ['nope', 'there are demo.ticker.generate, demo.ticker.pid'],
+    ['dmo', 'did you mean demo?'],
+    ['demo.tickr', 'did you mean demo.ticker?'],
+    ['demo.ticker.pit', 'did you mean demo.ticker.pid?'],
+  ] as const) {
+    const { code, stdout, stderr } = await desk.run(`ls ${pattern}`)
+    assert.equal([code, stdout], [0, ''])
+    assert.is(stderr, `nothing matches ${pattern} in cluster default (${desk.dir}/default); ${hint}\n`)
+  }
+  const { code, stderr } = await desk.run('ls A')
+  assert.is(code, 2)
+  assert.match(stderr, /^sluice: pattern "A" is not allowed; it must be [^\n]*\n$/)
+})
+
+test('looking leaves nothing behind', LIMIT, async () => {
+  const desk = new Desk()
+  await Promise.all([
+    desk.run('ls'),
+    desk.run('ls --cluster blue'),
+    desk.run('doctor'),
+    desk.run('doctor --cluster blue'),
+  ])
+  assert.equal(readdirSync(desk.dir), [])
 })
 
 test('a process that was killed is not listed any more', LIMIT, async () => {

@@ -2,7 +2,7 @@
 // command line as it is published.
 import { execFileSync } from 'node:child_process'
 import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { assert, suite } from '../support/suite.ts'
 import { closeDesks, Desk, ending, LIMIT, parsed, printed } from './command.ts'
 
@@ -25,6 +25,14 @@ test('a new project runs with npm install && npm start, and as processes', INSTA
   assert.is(npm('start', '--silent'), items.map((sentence) => `4 words: ${sentence}\n`).join(''))
   assert.is(npm('start', '--silent', '--', 'Two words. One!'), '2 words: Two words.\n1 words: One!\n')
   assert.match(npm('test', '--silent'), /^# pass 2$/m)
+
+  // Where source maps lead to, there are sources.
+  const dist = join(folder, 'node_modules/sluice/dist/core')
+  const { sources } = JSON.parse(readFileSync(join(dist, 'error.js.map'), 'utf8')) as { sources: string[] }
+  assert.equal(
+    sources.map((source) => relative(folder, join(dist, source))),
+    ['node_modules/sluice/src/core/error.ts'],
+  )
 
   const installed = (typed: string) => desk.line(`cd ${folder} && exec node_modules/.bin/sluice ${typed}`)
   const up = installed('up pipeline.ts')
@@ -72,6 +80,12 @@ test('a new project runs with npm install && npm start, and as processes', INSTA
   }
 })
 
+test('in the folder where one is already nobody is told to go there', INSTALL, async () => {
+  const desk = new Desk()
+  const { code, stdout } = await desk.shell(`mkdir ${desk.dir}/here && cd ${desk.dir}/here && sluice new .`)
+  assert.equal([code, stdout], [0, 'wrote .; now:\n\n  npm install\n  npm start\n'])
+})
+
 test('what is there is not overwritten, and names are checked', LIMIT, async () => {
   const desk = new Desk()
   const file = join(desk.dir, 'mine', 'package.json')
@@ -79,6 +93,18 @@ test('what is there is not overwritten, and names are checked', LIMIT, async () 
   assert.equal([made.code, made.stdout], [2, ''])
   assert.match(made.stderr, /^sluice: [^\n]*mine is there already, and not empty\n$/)
   assert.is(readFileSync(file, 'utf8'), '{}\n')
+  const plain = join(desk.dir, 'plain')
+  writeFileSync(plain, 'mine')
+  for (const [path, why] of [
+    [plain, 'is no directory'],
+    [join(plain, 'deeper'), 'is no directory'],
+    ['/proc/deeper', 'no such file or directory'],
+  ] as const) {
+    const { code, stderr } = await desk.run(`new ${path}`)
+    assert.match(stderr, new RegExp(`^sluice: ${path} cannot be [^\\n]*${why}[^\\n]*\\n$`))
+    assert.is(code, path.startsWith('/proc') ? 1 : 2)
+  }
+  assert.is(readFileSync(plain, 'utf8'), 'mine')
   const named = await desk.run(`new '${desk.dir}/My Pipeline'`)
   assert.is(named.code, 2)
   assert.match(named.stderr, /^sluice: [^\n]*"My Pipeline" is not allowed[^\n]*\n$/)

@@ -35,6 +35,30 @@ test('--concurrency is how many handlers run at once', LIMIT, async () => {
   )
 })
 
+test('of a CommonJS module what it exports is served, or all of it where that is a stage', LIMIT, async () => {
+  const desk = new Desk()
+  const [one, whole] = [join(desk.dir, 'one.cjs'), join(desk.dir, 'whole.cjs')]
+  writeFileSync(one, 'class S { generate() { return 1 } }\nexports.S = S\n')
+  writeFileSync(whole, 'module.exports = { generate: () => 2 }\n')
+  await Promise.all([desk.serve(`${one} -e demo.one.generate`), desk.serve(`${whole} -e demo.whole.generate`)])
+  assert.is((await desk.run('call demo.one.generate null')).stdout, '1\n')
+  assert.is((await desk.run('call demo.whole.generate null')).stdout, '2\n')
+})
+
+test('a directory that cannot be used is one line, and exit code 2, for every command', LIMIT, async () => {
+  const desk = new Desk()
+  const file = join(desk.dir, 'file')
+  writeFileSync(file, '')
+  const commands = [`serve ${STAGES}#made -e demo.made.generate`, 'ls', 'call demo.made.generate 1']
+  const all = [...commands.map((typed) => [typed, file] as const), [commands[0], '/proc/x'] as const]
+  for (const { code, stdout, stderr } of await Promise.all(
+    all.map(([typed, dir]) => desk.run(`${typed} --dir ${dir}`)),
+  )) {
+    assert.equal([code, stdout], [2, ''])
+    assert.match(stderr, /^sluice: [^\n]*(is no directory|no such file)[^\n]*choose another with --dir[^\n]*\n$/)
+  }
+})
+
 for (const [signal, exitCode] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
@@ -45,7 +69,7 @@ for (const [signal, exitCode] of [
     const call = desk.start(`call demo.ticker.generate '{"count":1,"hold":true}'`)
     await printed(call, /^1\n/)
     first.signal(signal)
-    await printed(first, new RegExp(`^${signal}: accepted calls finish; once more ends them$`, 'm'), 'stderr')
+    await printed(first, /^stopping, once accepted calls have finished; once more ends it at once$/m, 'stderr')
     // It is served to its end, though nobody finds it any more.
     assert.equal(parsed((await desk.run('ls --json')).stdout), [])
     call.signal('SIGINT')
@@ -56,7 +80,7 @@ for (const [signal, exitCode] of [
     const lost = desk.start(`call demo.ticker.generate '{"count":1,"hold":true}'`)
     await printed(lost, /^1\n/)
     second.signal(signal)
-    await printed(second, /once more ends them/, 'stderr')
+    await printed(second, /once more ends it at once/, 'stderr')
     // One that comes within half a second would be taken for the same press.
     await new Promise((resolve) => setTimeout(resolve, 600))
     second.signal(signal)
@@ -109,4 +133,13 @@ test('what cannot be served is one clear message, with the stack of the module w
       assert.equal([ends[index]?.code, ends[index]?.stdout], [2, ''], typed)
     }
   }
+})
+
+test('what a stage throws as it initialises is told with its own frames alone', LIMIT, async () => {
+  const desk = new Desk()
+  const path = join(desk.dir, 'stage.ts')
+  writeFileSync(path, "export class Stage {\n  initialize() { throw new Error('no\\nmodel') }\n  generate() {}\n}\n")
+  const { code, stderr } = await desk.run(`serve ${path} -e demo.stage.generate`)
+  assert.match(stderr, /^sluice: Error: no\nmodel\n {4}at Stage\.initialize \(\S*stage\.ts:2:\d+\)\n$/)
+  assert.is(code, 1)
 })

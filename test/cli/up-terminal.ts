@@ -99,7 +99,7 @@ export async function withUp<T>(
   body: (up: Up) => Promise<T>,
   { dir = freshDirectory(), env = {} }: { readonly dir?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<T> {
-  const up = new Up(Example.terminal(sluice('up', ...args), { ...env, SLUICE_FILE_DIR: dir }), dir)
+  const up = new Up(Example.terminal(sluice('up', ...args), { npm_execpath: '', ...env, SLUICE_FILE_DIR: dir }), dir)
   try {
     return await body(up)
   } finally {

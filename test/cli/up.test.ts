@@ -1,5 +1,6 @@
 // `sluice up` with real processes: what it starts, how it stops, and what it refuses.
 import { readdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { root } from '../support/run-example.ts'
 import { assert, rejects, suite, within } from '../support/suite.ts'
@@ -224,6 +225,75 @@ test('what another up serves is refused, unless --join', limit, () =>
   }),
 )
 
+test('of two that start at once, while stages take their time, one runs the pipeline', limit, () => {
+  const path = modules({
+    'pipeline.ts': `
+      import { definePipeline } from 'sluice'
+      import { setTimeout } from 'node:timers/promises'
+      class Slow { generate() { return 1 } }
+      const slow = { stage: async () => { await setTimeout(3_000); return new Slow() } }
+      export default definePipeline({ namespace: 'up-slow', components: { slow, other: slow } })`,
+  })
+  return withUp([path], (first) =>
+    withUp(
+      [path],
+      async (second) => {
+        const [early, late] = await Promise.race([
+          first.ended().then((ended) => [ended, second] as const),
+          second.ended().then((ended) => [ended, first] as const),
+        ])
+        assert.match(
+          early.stderr,
+          new RegExp(
+            `^sluice: up-slow\\.slow is run already by the sluice up of process ${late.pid}; --join serves it as well\\n$`,
+          ),
+        )
+        assert.is(early.code, 2)
+        await late.ready()
+        late.terminal.signal('SIGINT')
+        assert.is((await late.ended()).code, 130)
+        assert.equal(readdirSync(join(first.dir, 'default.up')), [])
+      },
+      { dir: first.dir },
+    ),
+  )
+})
+
+test('what one that was killed had claimed is not in the way of the next', limit, () =>
+  withUp([PIPELINE], async (up) => {
+    await up.ready()
+    process.kill(up.pid, 'SIGKILL')
+    await up.gone()
+    assert.is(readdirSync(join(up.dir, 'default.up')).length, 1)
+    await withUp(
+      [PIPELINE],
+      async (next) => {
+        await next.ready()
+        // It was started by npm, whose folder is not on the path of whoever reads.
+        assert.match(next.stdout, /; npx sluice call \S+\n/)
+      },
+      { dir: up.dir, env: { npm_execpath: '/usr/lib/npm' } },
+    )
+  }),
+)
+
+test('restarts are counted for each replica', limit, () =>
+  withUp([PIPELINE, '--scale', 'back=5'], async (up) => {
+    await up.ready()
+    const client = await up.client<undefined, number>('up-test.back.never')
+    await client.waitForInstances({ count: 5 })
+    const calls = await Promise.all(client.instanceIds().map((id) => client.direct(undefined, id)))
+    const back = await Promise.all(
+      calls.map(async (stream) => (await stream.values()[Symbol.asyncIterator]().next()).value),
+    )
+    for (const pid of back) process.kill(pid, 'SIGKILL')
+    await until(() => up.stderr.match(/was killed by SIGKILL; it is started again/g)?.length === 5, 'five restarts')
+    await client.waitForInstances({ count: 5 })
+    up.terminal.signal('SIGINT')
+    assert.is((await up.ended()).code, 130)
+  }),
+)
+
 test('a component that fails again and again stops the pipeline, which says why', limit, () => {
   const path = modules({
     'pipeline.ts': `
@@ -343,6 +413,32 @@ test('--inspect opens the debugger of every process', limit, () =>
     await up.gone()
   }),
 )
+
+test('--inspect at a port that is taken is refused before anything is started', limit, async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  try {
+    await withUp([PIPELINE, `--inspect=${port - 1}`], async (up) => {
+      const { code, stdout, stderr } = await up.ended()
+      const range = `port (${port - 1}|${port}) of ${port - 1} to ${port}, one for each process, cannot be had`
+      assert.match(stderr, new RegExp(`^sluice: --inspect=${port - 1}: ${range}: [^\\n]*\\n$`))
+      assert.equal([code, stdout], [2, ''])
+    })
+  } finally {
+    server.close()
+  }
+})
+
+for (const dir of ['/proc/nowhere', '/etc/hosts']) {
+  test(`a directory that cannot be used, ${dir}, is refused before anything is started`, limit, () =>
+    withUp([PIPELINE, '--dir', dir], async (up) => {
+      const { code, stdout, stderr } = await up.ended()
+      assert.match(stderr, /^sluice: [^\n]*; correct it, or choose another with --dir or SLUICE_FILE_DIR\n$/)
+      assert.equal([code, stdout], [2, ''])
+    }),
+  )
+}
 
 test('a reader of the log who leaves stops nothing', limit, () =>
   withUp([PIPELINE], async (up) => {

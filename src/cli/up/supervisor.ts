@@ -114,12 +114,12 @@ export class Supervisor {
       return this.#giveUp(replica, `${who} cannot be loaded`)
     }
     const now = performance.now()
-    const recent = (this.#restarts.get(job.group) ?? []).filter((at) => now - at < RESTART_WINDOW_MS)
+    const recent = (this.#restarts.get(job.label) ?? []).filter((at) => now - at < RESTART_WINDOW_MS)
     if (recent.length >= MAX_RESTARTS) {
-      const often = `after ${MAX_RESTARTS} restarts of ${job.group} within ${RESTART_WINDOW_MS / 1_000} s`
+      const often = `after ${MAX_RESTARTS} restarts of ${job.label} within ${RESTART_WINDOW_MS / 1_000} s`
       return this.#giveUp(replica, `${who} ${how}, ${often}`)
     }
-    this.#restarts.set(job.group, [...recent, now])
+    this.#restarts.set(job.label, [...recent, now])
     const waitMs = Math.round(FIRST_BACKOFF_MS * 2 ** recent.length * (0.5 + Math.random() / 2))
     logs.warn(`${who} ${how}; it is started again`)
     return waitMs

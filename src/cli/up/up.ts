@@ -3,8 +3,14 @@
  */
 import { resolve } from 'node:path'
 import { formatEndpoint } from '../../core/endpoint-id.ts'
+import { systemEnv } from '../../core/env.ts'
+import { describe } from '../../core/error.ts'
+import { claimIn, type FileBackend } from '../../discovery/file/index.ts'
 import type { Pipeline } from '../../runtime/pipeline.ts'
+import { tcp } from '../../transport/tcp/index.ts'
+import { fileAt, inDirectory, makeDirectory } from '../connect.ts'
 import { CliError, EXIT } from '../exit-codes.ts'
+import { typedAs } from '../terminal.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { Logs } from './logs.ts'
 import { type Job, planOf } from './plan.ts'
@@ -33,6 +39,9 @@ export interface UpOptions {
 /** A second Ctrl-C ends every process at once. One that comes so soon is the first, passed on by npm once more. */
 const SAME_PRESS_MS = 500
 
+/** Node takes no lower one. */
+const MIN_INSPECT_PORT = 1_024
+
 const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: 129 } as const
 
 /**
@@ -45,13 +54,20 @@ export async function up(path: string, options: UpOptions): Promise<number> {
   const { cluster, dir, scale = [], inProcess = false, watch = false } = options
   const jobs = planOf(pipeline, scale, inProcess)
   const inspect = portOf(options.inspect, jobs)
+  if (inspect !== undefined && inspect > 0) await checkPorts(inspect, jobs.length)
   const logs = new Logs(
     process,
     jobs.map(({ label }) => label),
   )
+  const backend = fileAt({ cluster, dir })
+  await makeDirectory(backend)
   const sight = new Sight({ cluster, dir }, (line) => logs.warn(line))
+  let release = async () => {}
   try {
-    if (!options.join) await refuseServed(pipeline, sight)
+    if (!options.join) {
+      await refuseServed(pipeline, sight)
+      release = await claimed(pipeline, backend)
+    }
     sight.follow(pipeline.namespace)
     const env = {
       SLUICE_TRANSPORT: 'tcp',
@@ -71,6 +87,7 @@ export async function up(path: string, options: UpOptions): Promise<number> {
     })
     return await untilStopped(supervisor, logs, () => logs.say(readyLine(pipeline, jobs, path, options)))
   } finally {
+    await release()
     await sight.close()
   }
 }
@@ -111,8 +128,24 @@ function portOf(inspect: UpOptions['inspect'], jobs: readonly Job[]): number | u
   if (inspect === undefined || inspect === false) return undefined
   if (inspect === true) return 0
   const last = 65_535 - (jobs.length - 1)
-  if (Number.isInteger(inspect) && inspect >= 1 && inspect <= last) return inspect
-  throw new CliError(`--inspect=${inspect} must be a port from 1 to ${last}; without one the system chooses`)
+  if (Number.isInteger(inspect) && inspect >= MIN_INSPECT_PORT && inspect <= last) return inspect
+  throw new CliError(
+    `--inspect=${inspect} must be a port from ${MIN_INSPECT_PORT} to ${last}; without one the system chooses`,
+  )
+}
+
+/** Node goes on without a debugger where its port is taken. */
+async function checkPorts(first: number, count: number): Promise<void> {
+  for (let port = first; port < first + count; port++) {
+    try {
+      const listener = await tcp({ port }).listen((connection) => connection.close(), systemEnv)
+      await listener.close()
+    } catch (thrown) {
+      const last = first + count - 1
+      const range = count === 1 ? '' : ` of ${first} to ${last}, one for each process,`
+      throw new CliError(`--inspect=${first}: port ${port}${range} cannot be had: ${describe(thrown)}`)
+    }
+  }
 }
 
 async function refuseServed(pipeline: Pipeline, sight: Sight): Promise<void> {
@@ -127,6 +160,15 @@ async function refuseServed(pipeline: Pipeline, sight: Sight): Promise<void> {
   throw new CliError(`${path} is served already, at ${address}${more}; --join serves it as well`)
 }
 
+/** Claims the components before any of them is made, which may take minutes. @returns what lets go of them */
+async function claimed({ namespace, components }: Pipeline, backend: FileBackend): Promise<() => Promise<void>> {
+  const names = Object.keys(components).map((component) => `${namespace}.${component}`)
+  const claiming = await inDirectory(backend, () => claimIn(backend, names))
+  if ('release' in claiming) return claiming.release
+  const { name, process } = claiming.taken
+  throw new CliError(`${name} is run already by the sluice up of process ${process.pid}; --join serves it as well`)
+}
+
 function readyLine(pipeline: Pipeline, jobs: readonly Job[], path: string, { cluster, dir }: UpOptions): string {
   const { entry, example, components, namespace } = pipeline
   const stages = jobs.flatMap(({ parts }) => parts).reduce((sum, { copies }) => sum + copies, 0)
@@ -136,5 +178,5 @@ function readyLine(pipeline: Pipeline, jobs: readonly Job[], path: string, { clu
   const where = [cluster === undefined ? '' : ` --cluster ${cluster}`, dir === undefined ? '' : ` --dir ${dir}`].join(
     '',
   )
-  return `ready: ${namespace} has ${what} in ${count(jobs.length, 'process', 'processes')}; sluice call ${called}${where}`
+  return `ready: ${namespace} has ${what} in ${count(jobs.length, 'process', 'processes')}; ${typedAs()} call ${called}${where}`
 }

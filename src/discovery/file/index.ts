@@ -2,10 +2,13 @@
  * `sluice/file`: runtimes of one user on one machine find each other through files, with nothing else to start.
  */
 import { checkName } from '../../core/endpoint-id.ts'
+import { systemEnv } from '../../core/env.ts'
 import { SluiceError } from '../../core/error.ts'
 import { boolean, integer, type OptionTable, readOptions } from '../../core/options.ts'
 import type { DiscoveryBackend, DiscoveryHost } from '../discovery.ts'
 import type { Addresses } from './address.ts'
+import { type Claiming, claim } from './claims.ts'
+import { Directory } from './directory.ts'
 import { type FileConfig, FileDiscovery } from './file-discovery.ts'
 import type { FileSystem } from './fs.ts'
 import { type Inspected, inspect } from './inspect.ts'
@@ -124,6 +127,21 @@ function isName(value: unknown): boolean {
 /** @internal For the command line: every file of the cluster with what is in it. */
 export function inspectCluster({ config }: FileBackend): Promise<Inspected[] | undefined> {
   return inspect(config, nodeFs)
+}
+
+/** @internal For the command line: makes the directory. @throws what `Directory.open` throws */
+export async function openCluster({ config }: FileBackend): Promise<void> {
+  await new Directory(nodeFs, config.dir, config.cluster).open()
+}
+
+/** @internal For the command line: whether the directory is there. @throws what `Directory.mark` throws */
+export async function hasCluster({ config }: FileBackend): Promise<boolean> {
+  return (await new Directory(nodeFs, config.dir, config.cluster).mark()) !== undefined
+}
+
+/** @internal For the command line: see `claims.ts`. */
+export function claimIn({ config }: FileBackend, names: readonly string[]): Promise<Claiming> {
+  return claim(config, nodeFs, names, systemEnv)
 }
 
 export type { Addresses } from './address.ts'

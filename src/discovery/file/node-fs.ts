@@ -4,7 +4,7 @@
 import { type BigIntStats, constants, readFileSync, readlinkSync, statSync, watch } from 'node:fs'
 import { link, lstat, mkdir, open, opendir, rename, unlink } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { codeOf, type Entry, type FileSystem, type ProcessMark } from './fs.ts'
 
 /** Read when it is first needed: importing this touches no file. */
@@ -24,9 +24,7 @@ export const nodeFs: FileSystem = {
   },
   absolute: (path) => resolve(path),
   stat: async (path) => entryOf(await lstat(path, { bigint: true })),
-  async makeDirectory(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  },
+  makeDirectory,
   async list(path, each) {
     // In portions, so that a directory that somebody has filled costs time and not memory.
     for await (const { name } of await opendir(path, { bufferSize: 512 })) if (!each(name)) return
@@ -126,4 +124,19 @@ function startTicks(pid: number): number | 'gone' | 'unknown' {
   if (fields[0] === 'Z' || fields[0] === 'X') return 'gone'
   const ticks = Number(fields[19])
   return Number.isSafeInteger(ticks) ? ticks : 'unknown'
+}
+
+/** Step by step: Node's own recursive mkdir never returns where nothing can be made, as in /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: 0o700 })
+  try {
+    await make().catch(async (thrown) => {
+      if (codeOf(thrown) !== 'ENOENT' || dirname(path) === path) throw thrown
+      await makeDirectory(dirname(path))
+      await make()
+    })
+  } catch (thrown) {
+    // Perhaps by another process, just now. What it is, whoever asked will look at.
+    if (codeOf(thrown) !== 'EEXIST') throw thrown
+  }
 }

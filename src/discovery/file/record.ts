@@ -127,6 +127,13 @@ export function parseRecord(bytes: Uint8Array, runtimeId: string, allowed: Addre
   return { record, skipped }
 }
 
+/** What a claim holds. @throws SluiceError `data_loss` if it is none */
+export function parseClaim(bytes: Uint8Array): { readonly process: ProcessMark; readonly names: readonly unknown[] } {
+  const fields = objectOf(bytes)
+  if (!Array.isArray(fields.names)) throw malformed(`its names are ${shown(fields.names)}, not a list`)
+  return { process: processOf(fields), names: fields.names }
+}
+
 type Fields = Readonly<Record<string, unknown>>
 
 function objectOf(bytes: Uint8Array): Fields {
