@@ -251,7 +251,7 @@ export class FieldReader {
     const width = head < 0x80 ? 0 : head >= 0xcc && head <= 0xcf ? 1 << (head - 0xcc) : -1
     if (width < 0 || this.#pos + 1 + width > this.#end) return undefined
     const at = this.#pos + 1
-    const value = width === 0 ? head : width < 8 ? this.#bytes.readUIntBE(at, width) : uint64(this.#bytes, at)
+    const value = width === 0 ? head : width < 8 ? uintOf(this.#bytes, at, width) : uint64(this.#bytes, at)
     if (value > Number.MAX_SAFE_INTEGER) return undefined
     this.#pos = at + width
     return value
@@ -271,6 +271,15 @@ export class FieldReader {
       return this.refuse((thrown as Error).message)
     }
   }
+}
+
+/** Of 1, 2 or 4 bytes; Buffer's own function for it takes any width, and the time to look at it. */
+function uintOf(bytes: Buffer, at: number, width: number): number {
+  const first = bytes[at] as number
+  if (width === 1) return first
+  const second = bytes[at + 1] as number
+  if (width === 2) return (first << 8) | second
+  return ((first << 24) | (second << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0
 }
 
 function uint64(bytes: Buffer, at: number): number {

@@ -41,12 +41,13 @@ export function readFrame(fields: FieldReader): Frame | undefined {
   fields.kind = kind
   const known = SIZES[number] as number
   if (size < known) fields.refuse(`it has ${size} elements after the kind; it must have ${known}`)
-  const frame = READERS[kind](fields)
+  const frame = (BY_NUMBER[number] as Read)(fields)
   fields.skip(size - known)
   fields.close()
   return frame
 }
 
+type Read = (fields: FieldReader) => Frame
 type Readers = { readonly [Kind in Frame['kind']]: (fields: FieldReader) => Extract<Frame, { kind: Kind }> }
 
 const READERS: Readers = {
@@ -125,6 +126,9 @@ const READERS: Readers = {
   pong: (fields) => ({ kind: 'pong', token: fields.uint('token') }),
   bye: (fields) => ({ kind: 'bye', error: readError(fields) }),
 }
+
+/** An index, since a name that varies is looked up anew each time. */
+const BY_NUMBER: readonly Read[] = KINDS.map((kind) => READERS[kind])
 
 function readStream(fields: FieldReader): number {
   return fields.uint('stream', MAX_INT32, 1)
