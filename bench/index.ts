@@ -107,11 +107,12 @@ async function compare(): Promise<void> {
   for (const workload of workloads) {
     const able = Object.keys(others).filter((name) => canDo(workload, others[name] as Peer))
     await measure(workload, able, await bestRate(workload, able, results), results)
+    results.save()
     if (!values.json) process.stdout.write(`${table(workload, results)}\n\n`)
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results.samples, null, 2)}\n`)
   else verdicts(workloads, results)
-  process.stderr.write(`samples: ${relative(process.cwd(), results.save())}\n`)
+  process.stderr.write(`samples: ${relative(process.cwd(), results.path)}\n`)
 }
 
 /** Those whose programs are there; of the others a line says what to install. */

@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { median, quantile } from './statistics.ts'
 import type { Metric, Sample, Workload } from './workloads/workload.ts'
 
+const folder = fileURLToPath(new URL('../bench/results/raw/', import.meta.url))
+
 export class Results {
+  readonly #at = new Date().toISOString()
   /** Samples by workload and system, in the order of the rounds. */
   readonly samples: Record<string, Record<string, Sample[]>> = {}
 
@@ -59,14 +62,15 @@ export class Results {
     return results
   }
 
-  /** Writes the samples into a file of their own, and says where. */
-  save(): string {
-    const folder = fileURLToPath(new URL('../bench/results/raw/', import.meta.url))
+  /** The file for the samples of this run. */
+  get path(): string {
+    return `${folder}${this.#at.replaceAll(':', '-')}.json`
+  }
+
+  /** Writes the samples there are so far. */
+  save(): void {
     mkdirSync(folder, { recursive: true })
-    const at = new Date().toISOString()
-    const path = `${folder}${at.replaceAll(':', '-')}.json`
     const machine = { node: process.version, platform: process.platform, arch: process.arch, cores: cpus().length }
-    writeFileSync(path, JSON.stringify({ at, machine, samples: this.samples }))
-    return path
+    writeFileSync(this.path, JSON.stringify({ at: this.#at, machine, samples: this.samples }))
   }
 }

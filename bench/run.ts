@@ -20,7 +20,7 @@ class CaseProcess {
 
   constructor(workload: string, system: string, bestRate: number) {
     this.system = system
-    this.#child = fork(program, [workload, system, String(bestRate)])
+    this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced' })
     this.#gone = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`the process of ${workload} with ${system} ended with exit code ${code}`)
     })

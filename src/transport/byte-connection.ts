@@ -36,7 +36,7 @@ export interface PipeEvents {
 }
 
 /** Gathered bytes are written at this size, or at the end of the turn. */
-const FLUSH_BYTES = 64 * 1024
+const FLUSH_BYTES = 128 * 1024
 /** A frame has to be complete so long after its first byte. */
 const FRAME_MS = 30_000
 /** A write has to make progress within this time. */
