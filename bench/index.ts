@@ -135,7 +135,8 @@ async function measure(workload: Workload, others: readonly string[], rate: numb
   const all = [workload.limit, ...workload.systems, ...others]
   const wanted = values.systems?.split(',')
   const systems = all.filter((each) => wanted === undefined || wanted.includes(each) || each === workload.limit)
-  const ms = Number(values.ms ?? workload.ms)
+  const isLong = positionals.length > 0
+  const ms = Number(values.ms ?? (isLong ? workload.longMs : undefined) ?? workload.ms)
   const rounds = Number(values.rounds ?? workload.rounds)
   const onFailed = (system: string, error: Error) => {
     if (isOwn(system)) throw error

@@ -78,7 +78,7 @@ const tokens: Workload = {
     cpuShare: { label: 'CPU share of one core', better: 'less' },
     gapP99Ms: { label: 'p99 gap ms', better: 'less' },
   },
-  ...{ limit: 'limit', systems: ['sluice'], rounds: 1, ms: 6_000, isFor: isBetweenProcesses },
+  ...{ limit: 'limit', systems: ['sluice'], rounds: 1, ms: 6_000, longMs: 30_000, isFor: isBetweenProcesses },
   setup: async (setting) => {
     const remote = await connectThrough(setting, 1)
     await trickle(remote, 1_000)

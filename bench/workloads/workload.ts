@@ -31,6 +31,8 @@ export interface Workload {
   readonly rounds: number
   /** How long one round of one system takes, about. */
   readonly ms: number
+  /** The same where it is asked for by name, or with peers. @default `ms` */
+  readonly longMs?: number
   /** Systems of others that cannot do it. */
   readonly isFor: (system: System) => boolean
   /** Prepares it; what it gives back does one round. */
