@@ -5,6 +5,9 @@
 import type { Codec } from '../wire/codec.ts'
 import { decodeInto } from '../wire/decode.ts'
 
+/** So many places that are empty are worth a copy of those that are not, if there are no more of them. */
+const WORTH = 64
+
 export class ItemQueue {
   #items: unknown[] = []
   #head = 0
@@ -34,8 +37,9 @@ export class ItemQueue {
   /** Appends the `count` items of a body. @throws ProtocolError if that is not what is in it; then nothing was appended. */
   add(body: Uint8Array, count: number, codec: Codec | undefined): void {
     const isEmpty = this.#head === this.#items.length
-    if (isEmpty && this.#head > 0) {
-      this.#items = []
+    if (isEmpty ? this.#head > 0 : this.#head >= WORTH && 2 * this.#head > this.#items.length) {
+      // A reader that never catches up must not keep the places of all that it has taken.
+      this.#items = isEmpty ? [] : this.#items.slice(this.#head)
       this.#head = 0
     }
     decodeInto(this.#items, body, count, codec)
@@ -45,6 +49,10 @@ export class ItemQueue {
       this.#leftBytes = body.byteLength
     } else {
       this.#frames ??= []
+      if (this.#next >= WORTH && 2 * this.#next > this.#frames.length) {
+        this.#frames = this.#frames.slice(this.#next)
+        this.#next = 0
+      }
       this.#frames.push(count, body.byteLength)
     }
   }

@@ -4,7 +4,7 @@
  * else (extension types, frames) stays with this library.
  */
 import { describe, SluiceError } from '../core/error.ts'
-import { decodeAll, owned } from './library.ts'
+import { decodeAll } from './library.ts'
 import { MAX_OBJECTS, scan } from './scan.ts'
 import { isWellFormed, MAX_DEPTH } from './value.ts'
 
@@ -36,7 +36,15 @@ export function decodeBy(codec: Codec, body: Uint8Array, count: number, annotate
   const values = called(codec, 'decode', () => codec.decode(bytes, count))
   if (!Array.isArray(values) || values.length !== count)
     throw failed(codec, 'decode', `it did not return ${count} values`)
-  return hasBytes ? values.map(owned) : values
+  return hasBytes ? values.map(copied) : values
+}
+
+/** A plain value whose bytes are its own, and `Uint8Array`s: an implementation may make views of them, or Buffers. */
+function copied(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array) return new Uint8Array(value)
+  if (Array.isArray(value)) return value.map(copied)
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copied(each)]))
 }
 
 /** A key that is refused, and may be taken for what it is; a byte order mark, which TextDecoder drops where a text begins. */

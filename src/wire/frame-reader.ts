@@ -4,6 +4,7 @@
  */
 import { FieldReader } from './field-reader.ts'
 import { type Frame, MAX_HELLO_BYTES } from './frame.ts'
+import { LARGE_BYTES, REUSED } from './library.ts'
 import { ProtocolError } from './protocol-error.ts'
 import { readFrame } from './read-frame.ts'
 
@@ -76,6 +77,8 @@ export class FrameReader {
           this.#length = this.#checked(chunk, pos)
           pos += LENGTH_BYTES
           if (chunk.length - pos >= this.#length) {
+            // Whoever gets bytes as they lie there may give their memory away, and the rest of it with them.
+            if (this.#length >= LARGE_BYTES && pos + this.#length < chunk.length) REUSED.add(chunk.buffer)
             this.#report(chunk, pos, pos + this.#length, onFrame)
             pos += this.#length
             continue

@@ -84,11 +84,11 @@ function decoderAt(index: number): Decoder {
   return decoders[index] as Decoder
 }
 
-/** Memory that is received into again and again. */
+/** Memory that is received into again and again, or that holds what has not been read yet. */
 export const REUSED: WeakSet<ArrayBufferLike> = new WeakSet()
 
 /** Smaller bins are copied in no time. */
-const LARGE_BYTES = 4 * 1024
+export const LARGE_BYTES: number = 4 * 1024
 
 /**
  * Whether bytes are large, and most of the memory that they came in. Such are handed out where they are: nobody writes to
@@ -99,7 +99,7 @@ export function isMostOf(length: number, memory: ArrayBufferLike): boolean {
 }
 
 /** `value` with bytes of its own, or as good as that; bins have been decoded as views. */
-export function owned(value: unknown): unknown {
+function owned(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Uint8Array.prototype) {

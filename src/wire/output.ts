@@ -61,7 +61,9 @@ export class Output {
     if (slab !== this.#slab) {
       if (slab.bytes.length === SLAB_BYTES && this.#spare.length < MOST_SPARE) this.#spare.push(slab)
     } else if (this.used === this.#start) {
-      this.used = this.#start = 0
+      // The room of something large is given up.
+      if (slab.bytes.length > SLAB_BYTES) this.#replace(NONE)
+      else this.used = this.#start = 0
     }
   }
 

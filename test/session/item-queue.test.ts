@@ -52,3 +52,23 @@ test('a body that does not hold what it says leaves the queue as it was', () => 
   assert.is(queue.bytes, 2)
   assert.is(queue.shift(), 'b')
 })
+
+test('a reader that never catches up keeps no places of what it has taken', () => {
+  const queue = new ItemQueue()
+  const body = bodyOf([7])
+  queue.add(body, 1, undefined)
+  const grown = (items: number) => {
+    globalThis.gc?.()
+    const before = process.memoryUsage().heapUsed
+    for (let left = items; left > 0; left--) {
+      queue.add(body, 1, undefined)
+      assert.is(queue.shift(), 7)
+    }
+    globalThis.gc?.()
+    return process.memoryUsage().heapUsed - before
+  }
+  grown(10_000)
+  assert.ok(grown(300_000) < 1_000_000)
+  assert.is(queue.size, 1)
+  assert.is(queue.bytes, body.byteLength)
+})

@@ -505,6 +505,38 @@ test('a request is a view, and decoding it copies', () => {
   same(values, [Uint8Array.of(1, 2)])
 })
 
+test('bytes that are given away take nothing along that was not read yet', () => {
+  const large = (stream: number): Items => ({
+    kind: 'items',
+    stream,
+    seq: 0,
+    count: 1,
+    body: encodeValue(new Uint8Array(40_000), item),
+  })
+  const chunk = Buffer.concat([written(large(1)), written({ kind: 'ping', token: 7 })])
+  const reader = new FrameReader()
+  reader.raise(MAX_FRAME_BYTES)
+  const kinds: string[] = []
+  reader.push(chunk, (frame) => {
+    kinds.push(frame.kind)
+    if (frame.kind !== 'items') return
+    const [bytes] = decodeValues(frame.body, 1) as [Uint8Array<ArrayBuffer>]
+    structuredClone(bytes, { transfer: [bytes.buffer] })
+  })
+  assert.equal(kinds, ['items', 'ping'])
+})
+
+test('the room of a large item is given up once it is written', () => {
+  const writer = new FrameWriter()
+  writer.raise(MAX_FRAME_BYTES)
+  writer.item(1, 0, new Uint8Array(2_000_000), { code: 'internal', what: 'item', maxBytes: 4_000_000 })
+  const { slab } = writer
+  assert.ok(slab.bytes.length > 2_000_000)
+  writer.take()
+  writer.giveBack(slab)
+  assert.is(writer.slab.bytes.length, 0)
+})
+
 test('metadata bytes are copied out of what was received', () => {
   const open = goldenFrames[2]?.[0] as Open
   const bytes = written({ ...open, metadata: new Metadata({ k: Uint8Array.of(1, 2) }) })

@@ -196,3 +196,15 @@ test('an option that is no codec is refused with what it lacks', async () => {
   const error = await rejects(DistributedRuntime.create({ codec: codec as unknown as Codec }))
   assert.match(String(error), /option codec .* lacks decode/)
 })
+
+test('bytes that an implementation hands out as views, of whatever class, share nothing with what was received', () => {
+  const views: Codec = {
+    name: 'views',
+    encode: library.encode,
+    decode: (bytes, count) => library.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), count),
+  }
+  const body = encodeValue([Uint8Array.of(1, 2, 3), { bytes: Uint8Array.of(4) }], item)
+  const [value] = decodedBy(views, body, 1)
+  body.fill(0)
+  same(value, [Uint8Array.of(1, 2, 3), { bytes: Uint8Array.of(4) }])
+})
