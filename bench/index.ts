@@ -47,6 +47,10 @@ const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
 /** Of the best peer's unary calls and the limit's, 64 in flight, where no peers are run: as measured for docs/performance.md. */
 const BEST_PEER_OF_LIMIT = 0.44
 
+// Every process of the terminal hears of Ctrl-C; this one cleans up behind the others.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
+
 const { values, positionals } = readArgs()
 if (values.help) {
   process.stdout.write(HELP)
@@ -102,6 +106,10 @@ async function compare(): Promise<void> {
   const workloads = WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
   if (withPeers) preparePeers()
   const others = withPeers ? await installedPeers() : {}
+
+  const known = [...new Set(workloads.flatMap(({ limit, systems }) => [limit, ...systems])), ...Object.keys(others)]
+  const stranger = values.systems?.split(',').find((name) => !known.includes(name))
+  if (stranger !== undefined) usage(`no system ${stranger} for that; there are ${known.join(', ')}`)
 
   const results = new Results()
   for (const workload of workloads) {
@@ -160,15 +168,17 @@ async function bestRate(workload: Workload, others: readonly string[], results: 
 
 function verdicts(workloads: readonly Workload[], results: Results): void {
   let missed = 0
+  let judgements = 0
   for (const workload of workloads) {
     for (const target of TARGETS) {
       const judged = target.workload === workload.id ? judge(target, workload, results) : undefined
       if (judged === undefined) continue
+      judgements++
       if (!judged.isMet) missed++
       process.stdout.write(`${verdictLine(judged, workload)}\n`)
     }
   }
-  process.stdout.write(missed === 0 ? 'every target is met\n' : `${missed} missed\n`)
+  if (judgements > 0) process.stdout.write(missed === 0 ? 'every target is met\n' : `${missed} missed\n`)
   if (missed > 0) process.exitCode = 1
 }
 

@@ -2,9 +2,6 @@
  * One case in its own process: `run-case.js <workload> <system> <rate>`. For every message, the milliseconds to work for, it
  * works that long and answers with a sample; in between it does nothing, so that cases take turns on one machine.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Server, usageOfAll } from './servers.ts'
 import { loadSystem } from './systems/index.ts'
 import { WORKLOADS } from './workloads/index.ts'
@@ -14,10 +11,6 @@ const [id, name = '', rate] = process.argv.slice(2)
 const workload = WORKLOADS.find((each) => each.id === id)
 if (workload === undefined) throw new Error(`no workload ${id}`)
 
-// Where the processes of a case of sluice find each other, and nobody else.
-const dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-process.env.SLUICE_FILE_DIR = dir
-process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
 process.on('disconnect', () => process.exit(0))
 
 const system = await loadSystem(name)

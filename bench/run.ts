@@ -4,6 +4,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Results } from './results.ts'
 import { progress } from './verdict.ts'
@@ -16,11 +19,17 @@ class CaseProcess {
   readonly system: string
   readonly #child: ChildProcess
   readonly #gone: Promise<never>
+  /** Where the processes of a case of sluice find each other, and nobody else. */
+  readonly #dir = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  /** Those that serve end a moment later than the one that calls. */
+  readonly #forget = () => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   #isEnding = false
 
   constructor(workload: string, system: string, bestRate: number) {
     this.system = system
-    this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced' })
+    const env = { ...process.env, SLUICE_FILE_DIR: this.#dir }
+    this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced', env })
+    process.once('exit', this.#forget)
     this.#gone = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`the process of ${workload} with ${system} ended with exit code ${code}`)
     })
@@ -43,6 +52,8 @@ class CaseProcess {
     this.#isEnding = true
     if (this.#child.connected) this.#child.disconnect()
     await this.#gone.catch(() => {})
+    process.off('exit', this.#forget)
+    this.#forget()
   }
 }
 

@@ -53,9 +53,14 @@ export class Server {
   }
 }
 
+/** What this process and each of `servers` have used. */
+export async function usages(servers: readonly Server[]): Promise<Usage[]> {
+  return [usage(), ...(await Promise.all(servers.map((server) => server.usage())))]
+}
+
 /** What this process and `servers` have used together; `peakRssMiB` and `rssMiB` are those of the largest. */
 export async function usageOfAll(servers: readonly Server[]): Promise<Usage> {
-  const all = [usage(), ...(await Promise.all(servers.map((server) => server.usage())))]
+  const all = await usages(servers)
   return {
     cpuMicroseconds: all.reduce((sum, { cpuMicroseconds }) => sum + cpuMicroseconds, 0),
     peakRssMiB: Math.max(...all.map(({ peakRssMiB }) => peakRssMiB)),
