@@ -104,6 +104,8 @@ export class Supervisor {
   }
 
   #failed(job: Job, replica: Replica, how: string): number | undefined {
+    // A signal to the whole group ends them without being told; nothing is started to be stopped.
+    if (this.#stopping !== undefined) return undefined
     const { logs, watch } = this.#options
     const who = `${job.label} (process ${replica.pid})`
     if (replica.isUnloadable && watch) {
