@@ -8,6 +8,7 @@ import { describe, isSluiceError } from '../../core/error.ts'
 import type { CreateOptions } from '../../runtime/options.ts'
 import type { PipelineHost } from '../../runtime/pipeline.ts'
 import { CliError } from '../exit-codes.ts'
+import { told } from '../told.ts'
 import { loadPipeline } from '../up/load-pipeline.ts'
 import { partOf } from '../up/plan.ts'
 import { serveParts } from '../up/serve-parts.ts'
@@ -132,6 +133,9 @@ function tell(word: BenchWord): void {
 
 function messageOf(thrown: unknown): string {
   const detail = thrown instanceof CliError && thrown.detail !== '' ? `\n${thrown.detail}` : ''
-  const isPlain = thrown instanceof CliError || isSluiceError(thrown) || !(thrown instanceof Error)
-  return isPlain ? `${describe(thrown)}${detail}` : (thrown.stack ?? String(thrown))
+  if (thrown instanceof CliError || isSluiceError(thrown) || !(thrown instanceof Error)) {
+    return `${describe(thrown)}${detail}`
+  }
+  const { first, more } = told(thrown)
+  return [first, ...more].join('\n')
 }
