@@ -1,6 +1,6 @@
 /**
  * Bytes into values: by the one-pass reader where it can, else by the library, whose word is the last. What is decoded
- * shares no memory with the bytes it came from.
+ * shares no memory with the bytes it came from, but for bytes that are most of that memory (`isMostOf`).
  */
 import { SluiceError } from '../core/error.ts'
 import { type Codec, decodeBy } from './codec.ts'

@@ -1,6 +1,6 @@
 /**
  * Bytes into values by @msgpack/msgpack: its decoder behind `scan`, with the extension types of docs/protocol.md. What is
- * decoded shares no memory with the bytes it came from.
+ * decoded shares no memory with the bytes it came from, but for bytes that are most of that memory (`isMostOf`).
  */
 import { Decoder, decodeTimestampToTimeSpec, type ExtensionCodecType } from '@msgpack/msgpack'
 import { type Annotations, Response } from '../core/response.ts'
