@@ -21,7 +21,9 @@ test('runtimes with the same hub find each other; routing is blind to the place'
   await here.endpoint(PATH).serve(async () => 'here')
   await there.endpoint(PATH).serve(async () => 'there')
   const client = await here.endpoint(PATH).client()
-  assert.equal([await client.one(1), await client.one(2), await client.one(3)], ['here', 'there', 'here'])
+  const answers = [await client.one(1), await client.one(2), await client.one(3)]
+  assert.equal(answers.slice(0, 2).sort(), ['here', 'there'], 'round robin begins where chance says')
+  assert.is(answers[2], answers[0])
   await close(here, there)
 })
 
