@@ -76,7 +76,10 @@ export class Actor implements RunHost {
   submit(call: Call): Source | Pending {
     this.#admit(call)
     const schema = this.#options.requestSchema
-    if (schema === undefined) return this.#take(call, call.request)
+    return schema === undefined ? this.#take(call, call.request) : this.#check(schema, call)
+  }
+
+  #check(schema: StandardSchema, call: Call): Source | Pending {
     const checked = check(schema, call.request, 'invalid_argument', 'request', this.#where(call))
     if (!(checked instanceof Promise)) return this.#take(call, checked)
     const taken = checked.then((request) => {
@@ -148,32 +151,41 @@ export class Actor implements RunHost {
   // ----------------------------------------------------------------------------------------------------------------
 
   #admit(call: Call): void {
+    const isServing = this.#state === 'serving' || (this.#state === 'draining' && this.#isUnderOurs(call))
+    if (!isServing) throw this.#isClosing(call)
+    if (call.context.depth >= MAX_HOPS) throw this.#isTooDeep(call)
+    if (!this.#hasSlot(call) && this.#waiting.size >= this.#options.mailbox) throw this.#isFull(call)
+  }
+
+  #isClosing(call: Call): SluiceError {
     const { endpoint, instanceId } = this.hop
-    if (
-      this.#state !== 'serving' &&
-      (this.#state === 'closed' || !call.context.passes((hop) => this.#host.isOwn(hop)))
-    ) {
-      throw stackless(
-        'unavailable',
-        `${endpoint} (${instanceId}) takes no calls: it is shutting down or being restarted`,
-        { ...this.#where(call), retryable: true },
-      )
-    }
-    if (call.context.depth >= MAX_HOPS) {
-      throw new SluiceError(
-        'resource_exhausted',
-        `the request has passed ${MAX_HOPS} endpoints; does it go in a circle?`,
-        {
-          ...this.#where(call),
-        },
-      )
-    }
-    if (this.#hasSlot(call) || this.#waiting.size < this.#options.mailbox) return
-    throw stackless(
+    return stackless(
+      'unavailable',
+      `${endpoint} (${instanceId}) takes no calls: it is shutting down or being restarted`,
+      { ...this.#where(call), retryable: true },
+    )
+  }
+
+  #isTooDeep(call: Call): SluiceError {
+    return new SluiceError(
+      'resource_exhausted',
+      `the request has passed ${MAX_HOPS} endpoints; does it go in a circle?`,
+      { ...this.#where(call) },
+    )
+  }
+
+  #isFull(call: Call): SluiceError {
+    const { endpoint, instanceId } = this.hop
+    return stackless(
       'resource_exhausted',
       `mailbox of ${endpoint} (${instanceId}) is full: ${this.#waiting.size} calls waiting, ${this.#running.size} running`,
       { ...this.#where(call), retryable: true },
     )
+  }
+
+  /** Whether a call is made under one that this runtime has accepted. */
+  #isUnderOurs(call: Call): boolean {
+    return call.context.passes((hop) => this.#host.isOwn(hop))
   }
 
   #take(call: Call, request: unknown): Source {
@@ -192,11 +204,13 @@ export class Actor implements RunHost {
     return run
   }
 
-  /** A call that comes, over whatever way, from a handler of this endpoint would wait for itself. */
   #hasSlot(call: Call): boolean {
-    return (
-      this.#running.size < this.#options.concurrency || call.context.passes((hop) => hop.endpoint === this.hop.endpoint)
-    )
+    return this.#running.size < this.#options.concurrency || this.#isUnderItself(call)
+  }
+
+  /** A call that comes, over whatever way, from a handler of this endpoint would wait for itself. */
+  #isUnderItself(call: Call): boolean {
+    return call.context.passes((hop) => hop.endpoint === this.hop.endpoint)
   }
 
   /** A loop, not a recursion: a handler that ends while it is being started must not start the next one below itself. */

@@ -95,8 +95,10 @@ export function iteratorOf(result: unknown): AsyncIterator<unknown> | undefined 
     }
     return iterator as AsyncIterator<unknown>
   }
-  if (Object.prototype.toString.call(result) === '[object Generator]') return awaiting(result as Iterable<unknown>)
-  return undefined
+  // What has no `next` is asked no further: the tag of an object is slow to find.
+  if (typeof (result as Partial<Iterator<unknown>>).next !== 'function') return undefined
+  const isGenerator = Object.prototype.toString.call(result) === '[object Generator]'
+  return isGenerator ? awaiting(result as Iterable<unknown>) : undefined
 }
 
 /** A synchronous generator as an asynchronous one, which awaits what it yields. */

@@ -6,7 +6,7 @@
  *        └──stopped or killed before work began──────────────────────────────┘
  *
  * On a kill the signal of the context fires first and whatever the handler awaits from the runtime rejects; then the
- * generator's `return()` is called, which waits behind a pending `next()` (tc39/proposal-async-iteration#126). The run
+ * generator's `return()` is called, which waits behind a pending `next()` (tc39/proposal-async-iteration126). The run
  * has ended, and its slot is free, only when the handler's own end has been seen.
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
@@ -41,6 +41,7 @@ const AsyncGeneratorPrototype: AsyncGenerator = Object.getPrototypeOf(async func
 /** Steps to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
 const MAX_UNWINDING = 100
 
+/** Its fields are private to TypeScript only: see `Reader`. */
 export class Run implements Dependant, Source {
   /** @internal */
   prev: Entry | null = null
@@ -49,73 +50,70 @@ export class Run implements Dependant, Source {
   /** @internal */
   list: List<Entry> | null = null
   readonly call: Call
+  /** As its schema has it. */
+  readonly request: unknown
   readonly context: Context
   /** When the call came in, then when its handler was started. Monotonic milliseconds. */
   since: number
   state: 'waiting' | 'running' | 'ended' = 'waiting'
-  readonly #host: RunHost
-  readonly #tap: Tap
-  readonly #request: unknown
-  #iterator: AsyncIterator<unknown> | undefined
-  #items: unknown[] | undefined
-  #yields = 0
-  #stepping = false
+  private readonly host: RunHost
+  private readonly tap: Tap
+  private iterator: AsyncIterator<unknown> | undefined = undefined
+  private items: unknown[] | undefined = undefined
+  private yields = 0
+  private stepping = false
   /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
-  #isPlain = false
-  #runsAhead = false
-  #wanted = false
-  #killed = false
-  #error: SluiceError | undefined
-  #orphan: Timer | undefined
-  #trace: TraceMessage | undefined
+  private isPlain = false
+  private runsAhead = false
+  private wanted = false
+  private killed = false
+  private error: SluiceError | undefined = undefined
+  private orphan: Timer | undefined = undefined
+  private trace: TraceMessage | undefined = undefined
 
   constructor(host: RunHost, call: Call, request: unknown, now: number) {
-    this.#host = host
-    this.#tap = host.tap
+    this.host = host
+    this.tap = host.tap
     this.call = call
-    this.#request = request
+    this.request = request
     this.since = now
     this.context = call.context.forHandler(host.hop, this)
-  }
-
-  get request(): unknown {
-    return this.#request
   }
 
   start(now: number): void {
     this.state = 'running'
     this.since = now
-    this.#trace = traceStart(handlerChannel, this.call)
-    if (this.#tap.watched) this.#tap.started(this.call)
+    this.trace = traceStart(handlerChannel, this.call)
+    if (this.tap.watched) this.tap.started(this.call)
     let result: unknown
     try {
-      result = this.#host.invoke(this.#request, this.context)
+      result = this.host.invoke(this.request, this.context)
     } catch (thrown) {
-      return this.#threw(thrown)
+      return this.threw(thrown)
     }
-    this.#judge(result)
+    this.judge(result)
   }
 
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.#isPlain && this.#items === undefined) {
-      this.#wanted = true
-      if (this.#stepping) return
-      this.#stepping = true
-      const next = (this.#iterator as AsyncIterator<unknown>).next()
-      void next.then(this.#stepped, this.#threw)
-    } else if (this.#items !== undefined) {
-      const [item] = this.#items
-      if (this.#items.length === 1) this.#items = undefined
-      else this.#items.shift()
+    if (this.isPlain && this.items === undefined) {
+      this.wanted = true
+      if (this.stepping) return
+      this.stepping = true
+      const next = (this.iterator as AsyncIterator<unknown>).next()
+      void next.then(this.stepped, this.threw)
+    } else if (this.items !== undefined) {
+      const [item] = this.items
+      if (this.items.length === 1) this.items = undefined
+      else this.items.shift()
       this.call.item(item)
-      this.#runAhead()
+      this.runAhead()
     } else if (this.state !== 'ended') {
-      this.#wanted = true
-      this.#step()
-    } else if (this.#error !== undefined) {
-      this.call.fail(this.#error)
+      this.wanted = true
+      this.step()
+    } else if (this.error !== undefined) {
+      this.call.fail(this.error)
     } else {
       this.call.end()
     }
@@ -126,76 +124,83 @@ export class Run implements Dependant, Source {
   /** @internal */
   onStop(): void {
     if (this.state !== 'waiting') return
-    this.#host.dropped(this)
-    this.#end('stopped', undefined)
+    this.host.dropped(this)
+    this.end('stopped', undefined)
   }
 
   /** @internal */
   onKill(error: SluiceError): void {
     if (this.state === 'ended') return
-    this.#killed = true
-    this.#isPlain = false
-    this.#items = undefined
+    this.killed = true
+    this.isPlain = false
+    this.items = undefined
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
     if (!this.call.context.isKilled) this.call.fail(error)
     if (this.state === 'waiting') {
-      this.#host.dropped(this)
-      return this.#end('cancelled', undefined)
+      this.host.dropped(this)
+      return this.end('cancelled', undefined)
     }
-    this.#orphan = this.#host.watchOrphan(this)
-    if (this.#iterator !== undefined) this.#unwind(this.#iterator, 0)
+    this.orphan = this.host.watchOrphan(this)
+    if (this.iterator !== undefined) this.unwind(this.iterator, 0)
   }
 
   // ---- the handler -----------------------------------------------------------------------------------------------
 
-  #judge(result: unknown): void {
+  private judge(result: unknown): void {
     try {
-      this.#iterator = iteratorOf(result)
-      if (this.#iterator !== undefined) {
+      this.iterator = iteratorOf(result)
+      if (this.iterator !== undefined) {
         const { pack, prefetch = 1 } = this.call
-        const isGenerator = this.#iterator.next === AsyncGeneratorPrototype.next
-        if (this.#killed) return this.#unwind(this.#iterator, 0)
-        this.#isPlain = isGenerator && pack === undefined && prefetch === 1 && this.#host.checkItem === undefined
-        this.#step()
+        const isGenerator = this.iterator.next === AsyncGeneratorPrototype.next
+        if (this.killed) return this.unwind(this.iterator, 0)
+        this.isPlain = isGenerator && pack === undefined && prefetch === 1 && this.host.checkItem === undefined
+        this.step()
       } else if (isThenable(result)) {
-        // A thenable that is no promise may answer twice; what `resolve` makes of it answers once.
-        Promise.resolve(result).then((settled) => this.#judge(settled), this.#threw)
+        this.await(result)
       } else {
-        this.#single(result)
+        this.single(result)
       }
     } catch (thrown) {
-      this.#threw(thrown)
+      this.threw(thrown)
     }
   }
 
-  #single(item: unknown): void {
-    if (this.#killed) return this.#end('cancelled', undefined)
-    this.#checked(item, (checked) => {
-      this.#yielded(checked)
-      this.#returned()
-    })
+  /** A thenable that is no promise may answer twice; what `resolve` makes of it answers once. */
+  private await(result: PromiseLike<unknown>): void {
+    Promise.resolve(result).then((settled) => this.judge(settled), this.threw)
   }
 
-  #step(): void {
-    const iterator = this.#iterator
-    if (this.#stepping || iterator === undefined || this.#killed) return
-    this.#stepping = true
+  private single(item: unknown): void {
+    if (this.killed) return this.end('cancelled', undefined)
+    if (this.host.checkItem === undefined) return this.onlyItem(item)
+    this.checked(item, (checked) => this.onlyItem(checked))
+  }
+
+  private onlyItem(item: unknown): void {
+    this.yielded(item)
+    this.returned()
+  }
+
+  private step(): void {
+    const iterator = this.iterator
+    if (this.stepping || iterator === undefined || this.killed) return
+    this.stepping = true
     try {
       const next = iterator.next()
-      if (next instanceof Promise) void next.then(this.#stepped, this.#threw)
-      else if (isThenable(next)) Promise.resolve(next).then(this.#stepped, this.#threw)
-      else this.#stepped(next)
+      if (next instanceof Promise) void next.then(this.stepped, this.threw)
+      else if (isThenable(next)) Promise.resolve(next).then(this.stepped, this.threw)
+      else this.stepped(next)
     } catch (thrown) {
-      this.#threw(thrown)
+      this.threw(thrown)
     }
   }
 
-  readonly #stepped = (result: IteratorResult<unknown>): void => {
-    this.#stepping = false
-    if (this.#isPlain && this.#wanted && !result.done && !this.#tap.watched) {
+  private readonly stepped = (result: IteratorResult<unknown>): void => {
+    this.stepping = false
+    if (this.isPlain && this.wanted && !result.done && !this.tap.watched) {
       // The way of nearly every item: nothing to check, to copy or to show on the bus.
-      this.#wanted = false
-      this.#yields++
+      this.wanted = false
+      this.yields++
       this.call.item(result.value, result)
       return
     }
@@ -208,160 +213,160 @@ export class Run implements Dependant, Source {
       done = result.done
       if (!done) value = result.value
     } catch (thrown) {
-      return this.#threw(thrown)
+      return this.threw(thrown)
     }
-    if (this.#killed) {
-      if (done) this.#end('cancelled', undefined)
-      else this.#stoppedStepping()
+    if (this.killed) {
+      if (done) this.end('cancelled', undefined)
+      else this.stoppedStepping()
     } else if (done) {
-      this.#returned()
-    } else if (this.#host.checkItem === undefined) {
-      this.#yielded(value)
+      this.returned()
+    } else if (this.host.checkItem === undefined) {
+      this.yielded(value)
     } else {
-      this.#checked(value, (item) => this.#yielded(item))
+      this.checked(value, (item) => this.yielded(item))
     }
   }
 
   /** Killed during a step: return() waits behind it and goes on from here; what has no return() is over now. */
-  #stoppedStepping(): void {
-    if (typeof this.#iterator?.return !== 'function') this.#end('cancelled', undefined)
+  private stoppedStepping(): void {
+    if (typeof this.iterator?.return !== 'function') this.end('cancelled', undefined)
   }
 
-  readonly #threw = (thrown: unknown): void => {
-    this.#stepping = false
+  private readonly threw = (thrown: unknown): void => {
+    this.stepping = false
     if (this.state === 'ended') return
-    if (this.context.announced(thrown)) return this.#killed ? this.#end('cancelled', undefined) : this.#returned()
-    if (!isSluiceError(thrown)) this.#host.died(this, thrown)
-    if (this.#killed) this.#end('cancelled', undefined)
-    else this.#end('error', thrownBy(thrown, this.where, this.#host.hintFor(thrown)))
+    if (this.context.announced(thrown)) return this.killed ? this.end('cancelled', undefined) : this.returned()
+    if (!isSluiceError(thrown)) this.host.died(this, thrown)
+    if (this.killed) this.end('cancelled', undefined)
+    else this.end('error', thrownBy(thrown, this.where, this.host.hintFor(thrown)))
   }
 
-  #returned(): void {
-    this.#end(this.call.context.isStopped ? 'stopped' : 'complete', undefined)
+  private returned(): void {
+    this.end(this.call.context.isStopped ? 'stopped' : 'complete', undefined)
   }
 
   /** Where an error of this handler arose. */
   get where(): Where {
-    const { endpoint, instanceId } = this.#host.hop
+    const { endpoint, instanceId } = this.host.hop
     return { endpoint, instanceId, hops: this.context.path.map((hop) => hop.endpoint) }
   }
 
   // ---- items -----------------------------------------------------------------------------------------------------
 
-  #checked(item: unknown, then: (item: unknown) => void): void {
-    const check = this.#host.checkItem
+  private checked(item: unknown, then: (item: unknown) => void): void {
+    const check = this.host.checkItem
     if (check === undefined) return then(item)
     try {
       const checked = check(item, this.where)
       if (!isThenable(checked)) return then(checked)
-      this.#stepping = true
+      this.stepping = true
       checked.then(
         (settled) => {
-          this.#stepping = false
-          if (this.#killed) return this.#stoppedStepping()
+          this.stepping = false
+          if (this.killed) return this.stoppedStepping()
           then(settled)
         },
-        (refusal) => this.#refuse(refusal),
+        (refusal) => this.refuse(refusal),
       )
     } catch (refusal) {
-      this.#refuse(refusal)
+      this.refuse(refusal)
     }
   }
 
-  #yielded(yielded: unknown): void {
-    if (this.#tap.watched) this.#tap.item(this.call, yielded)
+  private yielded(yielded: unknown): void {
+    if (this.tap.watched) this.tap.item(this.call, yielded)
     let item = yielded
     if (this.call.pack !== undefined) {
       try {
         item = this.call.pack(yielded)
       } catch (refusal) {
-        return this.#refuse(refusal)
+        return this.refuse(refusal)
       }
     }
-    this.#yields++
-    if (this.#wanted) {
-      this.#wanted = false
+    this.yields++
+    if (this.wanted) {
+      this.wanted = false
       this.call.item(item)
     } else {
-      this.#items ??= []
-      this.#items.push(item)
+      this.items ??= []
+      this.items.push(item)
     }
-    this.#runAhead()
+    this.runAhead()
   }
 
   /** Keeps up to `prefetch` items ready; with 1, the default, the next pull resumes the generator. */
-  #runAhead(): void {
+  private runAhead(): void {
     const { prefetch = 1 } = this.call
-    if (prefetch === 1 || this.#runsAhead) return
+    if (prefetch === 1 || this.runsAhead) return
     // A loop: an iterator whose next() gives plain results comes back here from within the step.
-    this.#runsAhead = true
-    while ((this.#items?.length ?? 0) < prefetch && this.#canStep()) this.#step()
-    this.#runsAhead = false
+    this.runsAhead = true
+    while ((this.items?.length ?? 0) < prefetch && this.canStep()) this.step()
+    this.runsAhead = false
   }
 
-  #canStep(): boolean {
-    return !this.#stepping && !this.#killed && this.#iterator !== undefined && this.state === 'running'
+  private canStep(): boolean {
+    return !this.stepping && !this.killed && this.iterator !== undefined && this.state === 'running'
   }
 
   /** The item cannot be sent: the call fails, and the handler with it. */
-  #refuse(refusal: unknown): void {
-    this.#stepping = false
+  private refuse(refusal: unknown): void {
+    this.stepping = false
     if (this.state === 'ended') return
-    if (this.#killed) return this.#stoppedStepping()
-    this.#host.died(this, refusal)
+    if (this.killed) return this.stoppedStepping()
+    this.host.died(this, refusal)
     const error = thrownBy(refusal, this.where)
-    this.#error = error
+    this.error = error
     this.call.fail(error)
     this.context.onKill(error)
     // A single item has no iterator that would end by being left.
-    if (this.#iterator === undefined) this.#end('error', error)
+    if (this.iterator === undefined) this.end('error', error)
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------
 
   /** Ends a generator. One that yields from its `finally` is led through to its end, though nobody gets the items. */
-  #unwind(iterator: AsyncIterator<unknown>, steps: number): void {
+  private unwind(iterator: AsyncIterator<unknown>, steps: number): void {
     try {
       if (typeof iterator.return !== 'function') {
-        if (!this.#stepping) this.#end('cancelled', undefined)
+        if (!this.stepping) this.end('cancelled', undefined)
         return
       }
       const stepped = steps === 0 || steps === MAX_UNWINDING ? iterator.return() : iterator.next()
-      if (!isThenable(stepped)) return this.#end('cancelled', undefined)
+      if (!isThenable(stepped)) return this.end('cancelled', undefined)
       const unwound = Promise.resolve(stepped).then((result) => {
-        if (!isObject(result) || result.done) this.#end('cancelled', undefined)
-        else if (steps < MAX_UNWINDING) this.#unwind(iterator, steps + 1)
+        if (!isObject(result) || result.done) this.end('cancelled', undefined)
+        else if (steps < MAX_UNWINDING) this.unwind(iterator, steps + 1)
       })
-      unwound.then(undefined, this.#threw)
+      unwound.then(undefined, this.threw)
     } catch (thrown) {
-      this.#threw(thrown)
+      this.threw(thrown)
     }
   }
 
-  #end(how: Ending, why: SluiceError | undefined): void {
+  private end(how: Ending, why: SluiceError | undefined): void {
     if (this.state === 'ended') return
     const started = this.state === 'running'
     // A handler whose item was refused is unwound like a cancelled one, but that is not how its call ended.
-    const error = why ?? this.#error
+    const error = why ?? this.error
     const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
-    this.#isPlain = false
-    this.#error = error
-    this.#orphan?.cancel()
+    this.isPlain = false
+    this.error = error
+    this.orphan?.cancel()
     // Not there yet if the caller was killed at the very moment the handler's context was made.
     ;(this.context as Context | undefined)?.finish()
     // A killed call ends at its caller by the kill itself, which may come after this.
-    if (this.#wanted && !this.#killed) {
-      this.#wanted = false
+    if (this.wanted && !this.killed) {
+      this.wanted = false
       if (error !== undefined) this.call.fail(error)
       else this.call.end()
     }
     if (started) {
-      if (this.#tap.watched) this.#tap.ended(this.call, ending, error)
-      if (this.#trace !== undefined) traceEnd(handlerChannel, this.#trace, ending, error)
-      this.#host.ended(this)
+      if (this.tap.watched) this.tap.ended(this.call, ending, error)
+      if (this.trace !== undefined) traceEnd(handlerChannel, this.trace, ending, error)
+      this.host.ended(this)
     }
-    this.call.closed(ending, this.#yields)
+    this.call.closed(ending, this.yields)
   }
 }
 

@@ -109,8 +109,6 @@ export class Client<Req = any, Item = any> {
   readonly #readers: ReaderHost
   readonly #set: InstanceSet
   readonly #pick: Pick
-  /** The context options of a call that has none. */
-  readonly #plain: ContextOptions
   readonly #random: Pick
   readonly #roundRobin: Pick
   readonly #ways = new Map<string, Way>()
@@ -136,7 +134,6 @@ export class Client<Req = any, Item = any> {
     }
     this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
     this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls }
-    this.#plain = { env: host.env }
     this.#pick = createPick(router, state)
     this.#random = createPick('random', state)
     this.#roundRobin = createPick('round-robin', state)
@@ -296,8 +293,12 @@ export class Client<Req = any, Item = any> {
 
   /** Calls give way as items do: a loop that only makes calls would otherwise never leave the turn it began in. */
   #open(request: unknown, options: CallOptions, pick: Pick, opener: Opener, only?: Instance): void {
+    if (this.#host.env.turn.spend()) this.#openLater(request, options, pick, opener, only)
+    else this.#openNow(request, options, pick, opener, only)
+  }
+
+  #openLater(request: unknown, options: CallOptions, pick: Pick, opener: Opener, only: Instance | undefined): void {
     const { turn } = this.#host.env
-    if (!turn.spend()) return this.#openNow(request, options, pick, opener, only)
     turn.defer(() => {
       turn.spend()
       this.#openNow(request, options, pick, opener, only)
@@ -311,14 +312,13 @@ export class Client<Req = any, Item = any> {
       if (refusal !== undefined) throw refusal
       if (options !== NO_OPTIONS) checkOptions(options)
       const { prefetch, context: parent } = options
-      const context = Context.forCall(
-        parent,
-        host.callNumber,
-        options === NO_OPTIONS ? this.#plain : contextOptions(options, host.env),
-      )
-      const dead = context.refusal
-      if (dead !== undefined) return refuse(host.env, opener, dead)
-      context.checkMetadata()
+      const given = options === NO_OPTIONS ? undefined : contextOptions(options)
+      const context = Context.forCall(host.env, parent, host.callNumber, given)
+      if (given !== undefined) {
+        const dead = context.refusal
+        if (dead !== undefined) return refuse(host.env, opener, dead)
+        context.checkMetadata()
+      }
       host.budget.earn()
       this.#attempt(new Reader(this.#readers, request, context, prefetch), parent, pick, opener, only, undefined)
     } catch (thrown) {
@@ -370,7 +370,7 @@ export class Client<Req = any, Item = any> {
     tried: ReadonlySet<string> | undefined,
   ): Instance | undefined {
     let instances = this.#set.routable
-    if (tried !== undefined) instances = instances.filter(({ instanceId }) => !tried.has(instanceId))
+    if (tried !== undefined) instances = without(instances, tried)
     if (instances.length === 0 && tried === undefined) instances = this.#host.drainingInstances(parent)
     if (instances.length === 0) return undefined
     try {
@@ -437,7 +437,10 @@ export class Client<Req = any, Item = any> {
   }
 
   #wayTo(instance: Instance): Way {
-    if (this.#way?.instance === instance) return this.#way
+    return this.#way?.instance === instance ? this.#way : this.#otherWay(instance)
+  }
+
+  #otherWay(instance: Instance): Way {
     const { instanceId } = instance
     let way = this.#ways.get(instanceId)
     if (way?.instance !== instance) {
@@ -453,6 +456,10 @@ export class Client<Req = any, Item = any> {
   }
 }
 
+function without(instances: readonly Instance[], tried: ReadonlySet<string>): readonly Instance[] {
+  return instances.filter(({ instanceId }) => !tried.has(instanceId))
+}
+
 /** Refusals are answered in the same turn, but not without end: whoever tries for ever lets the rest of the process work. */
 function refuse(env: Env, opener: Opener, refusal: SluiceError): void {
   if (env.turn.spend()) env.turn.defer(() => opener.failed(refusal))
@@ -466,8 +473,8 @@ function ofAny(refusal: SluiceError): SluiceError {
   return stackless('unavailable', message, { endpoint, instanceId, hops, retryable: true })
 }
 
-function contextOptions({ signal, timeoutMs, metadata }: CallOptions, env: Env): ContextOptions {
-  return { env, signal, timeoutMs, ...(metadata !== undefined && { metadata }) }
+function contextOptions({ signal, timeoutMs, metadata }: CallOptions): ContextOptions {
+  return metadata === undefined ? { signal, timeoutMs } : { signal, timeoutMs, metadata }
 }
 
 /** What nobody else checks; the rest is checked by the context made of it. */

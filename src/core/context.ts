@@ -37,6 +37,7 @@ const ENDED = 3
 
 /** What few contexts need, kept apart so that a plain call's context stays small. */
 interface Extras {
+  stopError?: SluiceError
   /** Of a call from another process: the way before it came here. */
   path?: readonly Hop[]
   signal?: AbortSignal
@@ -59,14 +60,12 @@ export class Context implements Dependant {
   readonly #env: Env
   readonly #parent: Context | undefined
   readonly #hop: Hop | undefined
-  readonly #depth: number
   /** Undefined without one: a field that always holds a number that is no small integer takes an object for it. */
   #deadline: number | undefined
   #state: typeof LIVE | typeof STOPPED | typeof KILLED | typeof ENDED = LIVE
   #id: string | undefined
   #call: CallNumber | string | undefined
   #metadata: Metadata | undefined
-  #stopError: SluiceError | undefined
   #killError: SluiceError | undefined
   #number: number
   /** The context of the handler of this call: what hangs on a call's context is hardly ever more, and needs no list. */
@@ -79,28 +78,20 @@ export class Context implements Dependant {
   /** @throws SluiceError `invalid_argument` for an option of another type. */
   constructor(options?: ContextOptions)
   constructor(
-    options: ContextOptions = {},
+    options?: ContextOptions,
+    env?: Env,
     parent?: Context,
     call?: CallNumber | string,
     number = 0,
     hop?: Hop,
-    path?: readonly Hop[],
   ) {
-    if (call === undefined) checkNames(options)
+    this.#env = env ?? (parent === undefined ? envOf(options) : parent.#env)
     this.#parent = parent
     this.#hop = hop
-    this.#env = options.env ?? (parent === undefined ? systemEnv : parent.#env)
-    this.#depth = (parent === undefined ? (path?.length ?? 0) : parent.#depth) + (hop === undefined ? 0 : 1)
-    this.#id = checkId(options.id)
     this.#call = call
     this.#number = number
-    const above = parent === undefined ? undefined : parent.#metadata
-    if (above !== undefined) this.#metadata = above.snapshot(options.metadata)
-    else if (options.metadata !== undefined) this.#metadata = new Metadata(options.metadata)
-    this.#deadline = parent === undefined ? undefined : parent.#deadlineIn(this.#env)
-    if (path !== undefined && path.length > 0) this.#extra().path = path
-    if (options.timeoutMs !== undefined) this.#limit(options.timeoutMs)
-    if (options.signal !== undefined) this.#extra().signal = checkSignal(options.signal)
+    if (parent !== undefined) this.#inherit(parent, options)
+    if (options !== undefined) this.#configure(options)
   }
 
   /** Names the whole request; the same on every hop. */
@@ -131,7 +122,7 @@ export class Context implements Dependant {
   /** True once stopped or killed: make no more, finish what you have. */
   get isStopped(): boolean {
     this.#refresh()
-    return this.#stopError !== undefined || this.#killError !== undefined
+    return this.#killError !== undefined || this.#extras?.stopError !== undefined
   }
 
   /** True once killed: nobody receives what is still yielded. */
@@ -146,7 +137,7 @@ export class Context implements Dependant {
     if (extras.controller === undefined) {
       extras.controller = new AbortController()
       this.#attach()
-      const error = this.#stopError ?? this.#killError
+      const error = extras.stopError ?? this.#killError
       if (error !== undefined) extras.controller.abort(error)
     }
     return extras.controller.signal
@@ -157,7 +148,7 @@ export class Context implements Dependant {
     const extras = this.#extra()
     extras.stopped ??= new Deferred()
     this.#attach()
-    if (this.#stopError !== undefined || this.#killError !== undefined) extras.stopped.resolve()
+    if (extras.stopError !== undefined || this.#killError !== undefined) extras.stopped.resolve()
     return extras.stopped.promise
   }
 
@@ -187,7 +178,7 @@ export class Context implements Dependant {
   /** A context below this one, with metadata of its own: stopping or killing it leaves this one alone. */
   child(options: ContextOptions = {}): Context {
     checkNames(options)
-    return new Inheriting(options, this, this.#call, this.#number)
+    return new Inner(options, options.env, this, this.#call, this.#number)
   }
 
   /** A context with this one's id and metadata that is not linked to it: for work that outlives the request. */
@@ -237,21 +228,29 @@ export class Context implements Dependant {
 
   // ---- for the runtime -------------------------------------------------------------------------------------------
 
-  /** @internal The context of a new call, as its caller sees it. */
-  static forCall(parent: Context | undefined, call: CallNumber, options: ContextOptions): Context {
-    return new Inheriting(options, parent, call, ++call.last)
+  /** @internal The context of a new call, as its caller sees it. `options` were looked at; none where none were given. */
+  static forCall(
+    env: Env | undefined,
+    parent: Context | undefined,
+    call: CallNumber,
+    options: ContextOptions | undefined,
+  ): Context {
+    return new Inner(options, env, parent, call, ++call.last)
   }
 
   /** @internal The caller's context of a call that came from another process. */
   static forRemote({ id, callId, path, metadata, timeoutMs, env }: RemoteContext): Context {
-    const context = new Inheriting({ id, timeoutMs, env }, undefined, callId, 0, undefined, path)
+    const context = new Inner(undefined, env, undefined, callId)
+    context.#id = checkId(id)
     context.#metadata = metadata
+    if (path.length > 0) context.#extra().path = path
+    if (timeoutMs !== undefined) context.#limit(timeoutMs)
     return context
   }
 
   /** @internal A context below this one, of the same call, that hears of a stop or a kill what `copy` makes of it. */
   beyond(copy: (error: SluiceError) => SluiceError): Context {
-    const context = new Inheriting(NO_OPTIONS, this, this.#call, this.#number)
+    const context = new Inner(undefined, this.#env, this, this.#call, this.#number)
     context.onStop = (error) => Context.prototype.onStop.call(context, copy(error))
     context.onKill = (error) => Context.prototype.onKill.call(context, copy(error))
     return context
@@ -259,7 +258,7 @@ export class Context implements Dependant {
 
   /** @internal The context its handler sees: nothing done to it reaches the caller's. */
   forHandler(hop: Hop, owner: Dependant): Context {
-    const context = new Inheriting(NO_OPTIONS, this, this.#call, this.#number, hop)
+    const context = new Inner(undefined, this.#env, this, this.#call, this.#number, hop)
     context.own(owner)
     return context
   }
@@ -273,8 +272,11 @@ export class Context implements Dependant {
   /** @internal Why nothing new may begin under this context, or `undefined`. */
   get refusal(): SluiceError | undefined {
     this.#refresh()
-    if (this.#state === LIVE) return undefined
-    return this.#killError ?? this.#stopError ?? this.#endedError()
+    return this.#state === LIVE ? undefined : this.#refusal()
+  }
+
+  #refusal(): SluiceError {
+    return this.#killError ?? this.#extras?.stopError ?? this.#endedError()
   }
 
   /** @internal @throws SluiceError `resource_exhausted` if the metadata is more than a call may carry. */
@@ -295,7 +297,8 @@ export class Context implements Dependant {
 
   /** @internal How many hops the way has. */
   get depth(): number {
-    return this.#depth
+    const above = this.#parent === undefined ? (this.#extras?.path?.length ?? 0) : this.#parent.depth
+    return this.#hop === undefined ? above : above + 1
   }
 
   /** @internal Whether some hop of the way satisfies `test`. */
@@ -306,11 +309,12 @@ export class Context implements Dependant {
 
   /** @internal Whether `thrown` is the abort that this context itself announced, perhaps wrapped. */
   announced(thrown: unknown): boolean {
-    if (this.#stopError === undefined && this.#killError === undefined) return false
+    const stopError = this.#extras?.stopError
+    if (stopError === undefined && this.#killError === undefined) return false
     try {
       let error = thrown
       for (let depth = 0; depth < 8 && error !== undefined && error !== null; depth++) {
-        if (error === this.#stopError || error === this.#killError) return true
+        if (error === stopError || error === this.#killError) return true
         error = (error as { cause?: unknown }).cause
       }
     } catch {
@@ -326,7 +330,7 @@ export class Context implements Dependant {
     if (this.#handler !== undefined || (this.#dependants !== undefined && this.#dependants.size > 0)) {
       this.#killDependants(this.#endedError())
     }
-    this.#detach()
+    if (this.#attached) this.#detach()
   }
 
   /** @internal */
@@ -346,10 +350,10 @@ export class Context implements Dependant {
   onStop(error: SluiceError): void {
     if (this.#state !== LIVE) return
     this.#state = STOPPED
-    this.#stopError = error
-    const extras = this.#extras
-    extras?.controller?.abort(error)
-    extras?.stopped?.resolve()
+    const extras = this.#extra()
+    extras.stopError = error
+    extras.controller?.abort(error)
+    extras.stopped?.resolve()
     // A copy: what is told may leave the list, and killing may follow from any of them.
     this.#handler?.onStop(error)
     if (this.#dependants !== undefined) for (const dependant of this.#dependants.toArray()) dependant.onStop(error)
@@ -369,7 +373,7 @@ export class Context implements Dependant {
     const owner = this.#owner
     this.#owner = undefined
     owner?.onKill(error)
-    this.#detach()
+    if (this.#attached) this.#detach()
   }
 
   #killDependants(error: SluiceError): void {
@@ -384,6 +388,18 @@ export class Context implements Dependant {
   #extra(): Extras {
     this.#extras ??= {}
     return this.#extras
+  }
+
+  #inherit(parent: Context, options: ContextOptions | undefined): void {
+    if (parent.#metadata !== undefined) this.#metadata = parent.#metadata.snapshot(options?.metadata)
+    if (parent.#deadline !== undefined) this.#deadline = parent.#deadlineIn(this.#env)
+  }
+
+  #configure({ id, metadata, timeoutMs, signal }: ContextOptions): void {
+    this.#id = checkId(id)
+    if (metadata !== undefined) this.#metadata ??= new Metadata(metadata)
+    if (timeoutMs !== undefined) this.#limit(timeoutMs)
+    if (signal !== undefined) this.#extra().signal = checkSignal(signal)
   }
 
   #limit(timeoutMs: unknown): void {
@@ -410,6 +426,11 @@ export class Context implements Dependant {
 
   /** Catches up with parent, signal and deadline, which are not heard while nothing hangs on this context. */
   #refresh(): void {
+    // Nothing to catch up with, as nearly always.
+    if (this.#extras !== undefined || !(this.#attached || this.#parent === undefined)) this.#catchUp()
+  }
+
+  #catchUp(): void {
     if (this.#state > STOPPED) return
     const extras = this.#extras
     if (extras !== undefined) {
@@ -419,9 +440,10 @@ export class Context implements Dependant {
     if (this.#attached || this.#parent === undefined) return
     const parent = this.#parent
     parent.#refresh()
+    if (parent.#state === LIVE) return
     if (parent.#killError !== undefined) this.onKill(parent.#killError)
     else if (parent.#state === ENDED) this.onKill(parent.#endedError())
-    else if (parent.#stopError !== undefined) this.onStop(parent.#stopError)
+    else if (parent.#extras?.stopError !== undefined) this.onStop(parent.#extras.stopError)
   }
 
   #attach(): void {
@@ -429,11 +451,12 @@ export class Context implements Dependant {
     this.#refresh()
     if (this.#state > STOPPED) return
     this.#attached = true
-    this.#join()
+    if (this.#parent !== undefined) this.#join(this.#parent)
     // The parent may have found itself too late in the meantime, and this one with it.
-    if (!this.#attached) return
-    const extras = this.#extras
-    if (extras === undefined) return
+    if (this.#extras !== undefined && this.#attached) this.#hear(this.#extras)
+  }
+
+  #hear(extras: Extras): void {
     const { signal } = extras
     if (signal !== undefined) {
       extras.onAbort = () => this.onKill(this.#bySignal(signal))
@@ -462,23 +485,19 @@ export class Context implements Dependant {
   /** A deadline keeps the process alive only for those who wait under it. */
   #rearm(): void {
     const extras = this.#extras
-    if (extras?.timer === undefined || extras.keepsAlive === this.#isWaitedFor()) return
+    if (extras === undefined || extras.timer === undefined || extras.keepsAlive === this.#isWaitedFor()) return
     extras.timer.cancel()
     this.#arm(extras)
   }
 
-  #join(): void {
-    const parent = this.#parent
-    if (parent === undefined) return
+  #join(parent: Context): void {
     if (this.#hop === undefined) return parent.add(this)
     parent.#handler = this
     parent.#attach()
     parent.#rearm()
   }
 
-  #part(): void {
-    const parent = this.#parent
-    if (parent === undefined) return
+  #part(parent: Context): void {
     if (this.#hop === undefined) return parent.remove(this)
     if (parent.#handler !== this) return
     parent.#handler = undefined
@@ -486,11 +505,12 @@ export class Context implements Dependant {
   }
 
   #detach(): void {
-    if (!this.#attached) return
     this.#attached = false
-    this.#part()
-    const extras = this.#extras
-    if (extras === undefined) return
+    if (this.#parent !== undefined) this.#part(this.#parent)
+    if (this.#extras !== undefined) this.#unhear(this.#extras)
+  }
+
+  #unhear(extras: Extras): void {
     if (extras.signal !== undefined && extras.onAbort !== undefined) unfollow(extras.signal, extras.onAbort)
     extras.timer?.cancel()
     extras.timer = undefined
@@ -499,9 +519,9 @@ export class Context implements Dependant {
   #detachIfUnheard(): void {
     if (this.#isWaitedFor()) return
     const extras = this.#extras
-    if (extras?.controller === undefined && extras?.stopped === undefined && extras?.killed === undefined)
-      this.#detach()
-    else this.#rearm()
+    const isHeard = extras !== undefined && (extras.controller ?? extras.stopped ?? extras.killed) !== undefined
+    if (isHeard) this.#rearm()
+    else if (this.#attached) this.#detach()
   }
 
   #interruptible<T>(begin: (waiter: Waiter<T>) => void): Promise<T> {
@@ -584,14 +604,20 @@ export interface RemoteContext {
   readonly env: Env
 }
 
-const NO_OPTIONS: ContextOptions = {}
 const NO_PATH: readonly Hop[] = []
+
+function envOf(options: ContextOptions | undefined): Env {
+  if (options === undefined) return systemEnv
+  checkNames(options)
+  return options.env ?? systemEnv
+}
+
 /** The constructor with its inner parameters: one after the other, since an object per context would cost every call two. */
-const Inheriting = Context as unknown as new (
-  options: ContextOptions,
+const Inner = Context as unknown as new (
+  options: ContextOptions | undefined,
+  env: Env | undefined,
   parent: Context | undefined,
   call: CallNumber | string | undefined,
-  number: number,
+  number?: number,
   hop?: Hop,
-  path?: readonly Hop[],
 ) => Context

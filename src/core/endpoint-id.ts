@@ -3,6 +3,7 @@
  * records, paths, logs and metrics, so the characters are restricted from the first day (NATS ADR-32 learned it late).
  */
 import { SluiceError } from './error.ts'
+import { intern } from './intern.ts'
 
 export interface EndpointId {
   readonly namespace: string
@@ -42,8 +43,8 @@ export function parseEndpoint(path: unknown): EndpointId {
   }
 }
 
-export function formatEndpoint(id: EndpointId): string {
-  return `${id.namespace}.${id.component}.${id.endpoint}`
+export function formatEndpoint({ namespace, component, endpoint }: EndpointId): string {
+  return intern(`${namespace}.${component}.${endpoint}`)
 }
 
 /**

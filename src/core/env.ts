@@ -52,6 +52,8 @@ export class Turn {
   /** How much may be spent before the next look: one comparison is all that most items cost. */
   #lookAt = 1
   #since = 0
+  /** The same in whole milliseconds: a number with a fraction is an object in every field it is kept in. */
+  #began = 0
   #armed = false
   #waiting: (() => void)[] = []
   readonly #reset = () => {
@@ -78,14 +80,20 @@ export class Turn {
     this.#immediate = immediate
   }
 
-  /** The moment this turn was first used, for what need not know the time more exactly than a turn lasts. */
+  /**
+   * The moment this turn was first used, in whole milliseconds, for what need not know the time more exactly than a turn
+   * lasts.
+   */
   begin(): number {
-    if (!this.#armed) {
-      this.#armed = true
-      this.#since = this.#now()
-      this.#immediate(this.#reset)
-    }
-    return this.#since
+    if (!this.#armed) this.#arm()
+    return this.#began
+  }
+
+  #arm(): void {
+    this.#armed = true
+    this.#since = this.#now()
+    this.#began = Math.floor(this.#since)
+    this.#immediate(this.#reset)
   }
 
   /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */

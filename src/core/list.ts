@@ -14,12 +14,12 @@ export interface Entry {
 }
 
 export class List<E extends Entry> {
-  #first: E | null = null
+  /** The newest, whose next is the oldest: a ring, since a list mostly outlives its entries, and V8 notes every such pointer. */
   #last: E | null = null
   #size = 0
 
   get first(): E | null {
-    return this.#first
+    return this.#last === null ? null : (this.#last.next as E)
   }
 
   get size(): number {
@@ -29,10 +29,14 @@ export class List<E extends Entry> {
   add(entry: E): void {
     const last = this.#last
     entry.list = this as unknown as List<Entry>
-    entry.prev = last
-    entry.next = null
-    if (last === null) this.#first = entry
-    else last.next = entry
+    if (last === null) {
+      entry.prev = entry.next = entry
+    } else {
+      const first = last.next as E
+      entry.prev = last
+      entry.next = first
+      last.next = first.prev = entry
+    }
     this.#last = entry
     this.#size++
   }
@@ -40,11 +44,15 @@ export class List<E extends Entry> {
   /** Takes the entry out; one that is in no list, or in another, is left alone. */
   remove(entry: E): boolean {
     if (entry.list !== (this as unknown)) return false
-    const { prev, next } = entry
-    if (prev === null) this.#first = next as E | null
-    else prev.next = next
-    if (next === null) this.#last = prev as E | null
-    else next.prev = prev
+    const prev = entry.prev as E
+    const next = entry.next as E
+    if (next === entry) {
+      this.#last = null
+    } else {
+      prev.next = next
+      next.prev = prev
+      if (entry === this.#last) this.#last = prev
+    }
     entry.prev = entry.next = entry.list = null
     this.#size--
     return true
@@ -52,7 +60,7 @@ export class List<E extends Entry> {
 
   /** Takes the oldest entry out. */
   shift(): E | null {
-    const first = this.#first
+    const { first } = this
     if (first !== null) this.remove(first)
     return first
   }
@@ -60,7 +68,10 @@ export class List<E extends Entry> {
   /** A copy, so that the list may change while it is walked. */
   toArray(): E[] {
     const all: E[] = []
-    for (let entry = this.#first; entry !== null; entry = entry.next as E | null) all.push(entry)
+    for (let entry = this.#last; all.length < this.#size; ) {
+      entry = (entry as E).next as E
+      all.push(entry)
+    }
     return all
   }
 }

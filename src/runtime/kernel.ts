@@ -132,7 +132,8 @@ export class Kernel implements ActorHost {
       ownInstance: (instanceId) =>
         [...this.served].find((each) => each.instanceId === instanceId && each.endpoint === path)?.instance,
       callNumber: this.#calls,
-      refusal: () => this.refusalOf(path),
+      // Asked before every call.
+      refusal: () => (this.state === 'closed' ? this.refusalOf(path) : undefined),
       isDraining: () => this.state !== 'open',
       known: () => this.plane.discovery.list(),
       onWaiting: (notice) => {

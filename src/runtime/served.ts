@@ -9,6 +9,7 @@ import { bindHandler } from '../actor/handler.ts'
 import { type EndpointId, formatEndpoint } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
 import { describe, SluiceError } from '../core/error.ts'
+import { intern } from '../core/intern.ts'
 import {
   readOptions,
   SERVE_OPTIONS,
@@ -62,7 +63,7 @@ export class Served {
   /** @internal */
   constructor({ kernel, id, handlerOrStage, requestSchema, itemSchema, options }: ServeInit, address: string) {
     const read = readOptions('serve', SERVE_OPTIONS, options) as Required<ServeOptions>
-    const instanceId = kernel.env.id()
+    const instanceId = intern(kernel.env.id())
     const endpoint = formatEndpoint(id)
     this.#kernel = kernel
     this.graceMs = read.orphanGraceMs

@@ -1,59 +1,61 @@
 /** Reading a whole call at once: its only item, or all of them. */
+import type { Context } from '../core/context.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import { isResponse } from '../core/response.ts'
 import type { Consumer, Reader } from './reader.ts'
 
 /** Reads the only item of a call, and resolves with it after its handler has ended. */
 export class OneItem implements Consumer {
-  #reader!: Reader
-  readonly #resolve: (item: unknown) => void
-  readonly #reject: (error: unknown) => void
-  #found = false
-  #only: unknown
+  private reader!: Reader
+  private readonly resolve: (item: unknown) => void
+  private readonly reject: (error: unknown) => void
+  private found = false
+  private only: unknown
 
   constructor(resolve: (item: unknown) => void, reject: (error: unknown) => void) {
-    this.#resolve = resolve
-    this.#reject = reject
+    this.resolve = resolve
+    this.reject = reject
   }
 
   /** The call is open: reads it. */
   opened(reader: Reader): void {
-    this.#reader = reader
+    this.reader = reader
     reader.consume(this)
   }
 
   /** The call was not opened. */
   failed(refusal: unknown): void {
-    this.#reject(refusal)
+    this.reject(refusal)
   }
 
   item(item: unknown): void {
     if (isResponse(item) && !item.hasData) return
-    if (this.#found) {
-      this.#refuse('a second item')
-      this.#reader.leave('a second item came where one was asked for')
+    if (this.found) {
+      this.refuse('a second item')
+      this.reader.leave('a second item came where one was asked for')
       return
     }
-    this.#found = true
-    this.#only = isResponse(item) ? item.data() : item
+    this.found = true
+    this.only = isResponse(item) ? item.data() : item
   }
 
   end(): void {
-    const { context } = this.#reader
-    if (this.#found) this.#resolve(this.#only)
-    else if (context.isStopped) this.#reject(context.refusal ?? stackless('cancelled', 'stopped'))
-    else this.#refuse('no item')
+    if (this.found) this.resolve(this.only)
+    else this.endedEmpty(this.reader.context)
+  }
+
+  private endedEmpty(context: Context): void {
+    if (context.isStopped) this.reject(context.refusal ?? stackless('cancelled', 'stopped'))
+    else this.refuse('no item')
   }
 
   fail(error: SluiceError): void {
-    this.#reject(error)
+    this.reject(error)
   }
 
-  #refuse(what: string): void {
-    const { endpoint, instanceId } = this.#reader
-    this.#reject(
-      stackless('internal', `${endpoint} yielded ${what}; one() takes exactly one`, { endpoint, instanceId }),
-    )
+  private refuse(what: string): void {
+    const { endpoint, instanceId } = this.reader
+    this.reject(stackless('internal', `${endpoint} yielded ${what}; one() takes exactly one`, { endpoint, instanceId }))
   }
 }
 

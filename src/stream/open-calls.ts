@@ -63,7 +63,7 @@ export class OpenCalls {
   }
 
   remove(call: OpenCall): void {
-    if (!this.#calls.remove(call)) this.#young.remove(call)
+    call.list?.remove(call)
     call.holder = undefined
   }
 

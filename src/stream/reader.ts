@@ -51,6 +51,10 @@ type Resolve = (result: IteratorResult<unknown> | Promise<never>) => void
 
 const DONE: IteratorResult<never> = { done: true, value: undefined }
 
+/**
+ * Its fields are private to TypeScript only, as those of `Run`: V8 sets fields with a # once more in a function of its own,
+ * which is a twelfth of the shortest call.
+ */
 export class Reader implements Dependant, Call, OpenCall {
   /** @internal */
   prev: Entry | null = null
@@ -64,133 +68,135 @@ export class Reader implements Dependant, Call, OpenCall {
   readonly context: Context
   readonly prefetch: number | undefined
   readonly since: number
-  holder: object | undefined
+  holder: object | undefined = undefined
   /** The client's count of open calls to the instance that has the call, until it is `released`. */
-  load: Load | undefined
+  load: Load | undefined = undefined
   /** Watches a call that leaves this runtime; one that stays is watched where it is handled. */
-  tap: Tap | undefined
+  tap: Tap | undefined = undefined
   /** Whether `read` answers with items instead of responses. */
   bare = false
-  unopened: Unopened | undefined
-  readonly #turn: Turn
-  readonly #openCalls: OpenCalls
-  #source: Source | undefined
-  #consumer: Consumer | undefined
+  unopened: Unopened | undefined = undefined
+  private readonly turn: Turn
+  private readonly openCalls: OpenCalls
+  private source: Source | undefined = undefined
+  private consumer: Consumer | undefined = undefined
   /** Who waits for the next item; those behind are queued. A field, because there is hardly ever more than one. */
-  #resolve: Resolve | undefined
-  #queue: Resolve[] | undefined
+  private resolve: Resolve | undefined = undefined
+  private queue: Resolve[] | undefined = undefined
   /** A pull is unanswered, or waits for the next turn. */
-  #busy = false
-  #pulling = false
-  #over = false
-  #dropped: (() => void) | undefined
-  #error: SluiceError | undefined
-  #items = 0
-  #ending: Ending | undefined
-  #closed: Closed | undefined
-  #onClosed: ((closed: Closed) => void)[] | undefined
-  #trace: TraceMessage | undefined
+  private busy = false
+  private pulling = false
+  private over = false
+  private dropped: (() => void) | undefined = undefined
+  private error: SluiceError | undefined = undefined
+  private items = 0
+  private ending: Ending | undefined = undefined
+  /** How the handler ended, and how many items count as read. */
+  private served: Ending | undefined = undefined
+  private count = 0
+  private onClosed: ((closed: Closed) => void)[] | undefined = undefined
+  private trace: TraceMessage | undefined = undefined
 
   constructor(host: ReaderHost, request: unknown, context: Context, prefetch: number | undefined) {
-    this.#turn = host.env.turn
+    this.turn = host.env.turn
     this.endpoint = host.endpoint
     this.request = request
     this.context = context
     this.prefetch = prefetch
-    this.since = this.#turn.begin()
-    this.#openCalls = host.openCalls
+    this.since = this.turn.begin()
+    this.openCalls = host.openCalls
     context.own(this)
   }
 
   /** True once nothing more will be read. */
   get isOver(): boolean {
-    return this.#over
+    return this.over
   }
 
   /** True once the handler has ended: what is still to be read is here. */
   get isServed(): boolean {
-    return this.#closed !== undefined
+    return this.served !== undefined
   }
 
   /** The call is about to be handed over. */
   opening(): void {
-    this.#trace ??= traceStart(callChannel, this)
+    this.trace ??= traceStart(callChannel, this)
   }
 
   /** The instance took the call: notes where its items come from. */
   accepted(source: Source): void {
-    this.#source = source
+    this.source = source
     if (this.tap?.watched) this.tap.started(this)
-    if (this.#over) this.#ended(this.#ending ?? 'cancelled', this.#error)
-    else this.#openCalls.add(this)
+    if (this.over) this.ended(this.ending ?? 'cancelled', this.error)
+    else this.openCalls.add(this)
   }
 
   /** No instance took the call: lets go of the context. */
   refused(error: SluiceError): void {
-    this.#over = true
+    this.over = true
     this.context.finish()
-    this.#traced('error', error)
+    this.traced('error', error)
   }
 
   /** Nobody holds the stream any more: ends the call, once nobody waits for an item either; `dropped` hears if it did. */
   abandon(dropped: () => void): void {
-    if (this.#over) return
-    this.#dropped = dropped
-    if (this.#resolve !== undefined || this.#consumer !== undefined) return
+    if (this.over) return
+    this.dropped = dropped
+    if (this.resolve !== undefined || this.consumer !== undefined) return
     this.leave('the stream was dropped before its end')
     dropped()
   }
 
   /** The next item, as `for await` has it. Several calls without awaiting are answered in order. */
   read(): Promise<IteratorResult<unknown>> {
-    if (this.#over) return this.#afterwards()
+    if (this.over) return this.afterwards()
     return new Promise((resolve) => {
-      const source = this.#source
-      if (this.#resolve !== undefined || this.#busy || source === undefined) return this.#wait(resolve)
-      this.#resolve = resolve
-      this.#busy = true
-      if (this.#turn.spend()) this.#giveWay()
+      const source = this.source
+      if (this.resolve !== undefined || this.busy || source === undefined) return this.wait(resolve)
+      this.resolve = resolve
+      this.busy = true
+      if (this.turn.spend()) this.giveWay()
       else source.pull()
     })
   }
 
-  #wait(resolve: Resolve): void {
-    if (this.#resolve === undefined) {
-      this.#resolve = resolve
+  private wait(resolve: Resolve): void {
+    if (this.resolve === undefined) {
+      this.resolve = resolve
     } else {
-      this.#queue ??= []
-      this.#queue.push(resolve)
+      this.queue ??= []
+      this.queue.push(resolve)
     }
-    this.#pull()
+    this.pull()
   }
 
-  #afterwards(): Promise<IteratorResult<unknown>> {
-    const error = this.#error
+  private afterwards(): Promise<IteratorResult<unknown>> {
+    const error = this.error
     if (error === undefined) return Promise.resolve(DONE)
-    this.#error = undefined
+    this.error = undefined
     return Promise.reject(error)
   }
 
   /** Pushes everything there is to `consumer`, which may leave at any item. */
   consume(consumer: Consumer): void {
-    if (this.#over) {
-      const error = this.#error
-      this.#error = undefined
+    if (this.over) {
+      const error = this.error
+      this.error = undefined
       if (error === undefined) consumer.end()
       else consumer.fail(error)
       return
     }
-    this.#consumer = consumer
-    this.#pull()
+    this.consumer = consumer
+    this.pull()
   }
 
   /** Ends the stream from the caller's side without an error: `break`, `return`, unsubscribing. */
   leave(why: string): void {
-    if (this.#over) {
-      this.#error = undefined
+    if (this.over) {
+      this.error = undefined
       return
     }
-    this.#settle('cancelled', undefined)
+    this.settle('cancelled', undefined)
     this.context.kill(why)
   }
 
@@ -201,9 +207,9 @@ export class Reader implements Dependant, Call, OpenCall {
 
   /** Calls `listener` once the handler has really ended. */
   whenClosed(listener: (closed: Closed) => void): void {
-    if (this.#closed !== undefined) return listener(this.#closed)
-    this.#onClosed ??= []
-    this.#onClosed.push(listener)
+    if (this.served !== undefined) return listener({ ending: this.served, items: this.count })
+    this.onClosed ??= []
+    this.onClosed.push(listener)
   }
 
   /** The instance has nothing to do with this call any more: it refused it, was lost, or its handler has ended. */
@@ -215,38 +221,40 @@ export class Reader implements Dependant, Call, OpenCall {
   // ---- Sink: what the source answers -----------------------------------------------------------------------------
 
   item(item: unknown, result?: IteratorResult<unknown>): void {
-    this.#busy = false
-    if (this.#over) return
-    this.#items++
+    this.busy = false
+    if (this.over) return
+    this.items++
     if (this.tap?.watched) this.tap.item(this, item)
-    if (this.#consumer === undefined) this.#hand(item, result)
-    else this.#consumer.item(item)
-    if (this.#dropped !== undefined) this.abandon(this.#dropped)
-    if (this.#isWaitedFor()) this.#pull()
+    if (this.consumer === undefined) this.hand(item, result)
+    else this.consumer.item(item)
+    if (this.dropped !== undefined) this.abandon(this.dropped)
+    if (this.isWaitedFor()) this.pull()
   }
 
   end(): void {
-    this.#busy = false
-    if (this.#over) return
-    this.#settle(this.context.isStopped ? 'stopped' : 'complete', undefined)
+    this.busy = false
+    if (this.over) return
+    this.settle(this.context.isStopped ? 'stopped' : 'complete', undefined)
     this.context.finish()
   }
 
   fail(error: SluiceError): void {
-    this.#busy = false
-    if (this.#over) return
-    this.#settle(error.code === 'cancelled' ? 'cancelled' : 'error', error)
+    this.busy = false
+    if (this.over) return
+    this.settle(error.code === 'cancelled' ? 'cancelled' : 'error', error)
     // Ends the handler too, where it is still at work.
     this.context.onKill(error)
   }
 
   closed(ending: Ending, items: number): void {
-    if (this.#closed !== undefined) return
+    if (this.served !== undefined) return
     // What was yielded and not read yet still counts, unless it never will be read.
-    this.#closed = { ending: this.#ending ?? ending, items: this.#over ? this.#items : items }
+    this.served = this.ending ?? ending
+    this.count = this.over ? this.items : items
     this.released()
-    if (this.#onClosed !== undefined) for (const listener of this.#onClosed) listener(this.#closed)
-    this.#onClosed = undefined
+    const listeners = this.onClosed
+    this.onClosed = undefined
+    if (listeners !== undefined) for (const listener of listeners) this.whenClosed(listener)
   }
 
   // ---- Dependant: what happens to the context --------------------------------------------------------------------
@@ -256,35 +264,35 @@ export class Reader implements Dependant, Call, OpenCall {
 
   /** @internal */
   onKill(error: SluiceError): void {
-    if (!this.#over) this.#settle('cancelled', error)
+    if (!this.over) this.settle('cancelled', error)
     this.unopened?.killed(error)
   }
 
-  #isWaitedFor(): boolean {
-    return this.#resolve !== undefined || this.#consumer !== undefined
+  private isWaitedFor(): boolean {
+    return this.resolve !== undefined || this.consumer !== undefined
   }
 
   /**
    * Asks for items while somebody waits, one at a time. An answer that comes from within `pull` is followed by the loop,
    * not by a deeper call.
    */
-  #pull(): void {
-    const source = this.#source
-    if (this.#busy || this.#pulling || this.#over || source === undefined) return
-    this.#pulling = true
-    while (this.#isWaitedFor() && !this.#busy && !this.#over) {
-      this.#busy = true
-      if (this.#turn.spend()) this.#giveWay()
+  private pull(): void {
+    const source = this.source
+    if (this.busy || this.pulling || this.over || source === undefined) return
+    this.pulling = true
+    while (this.isWaitedFor() && !this.busy && !this.over) {
+      this.busy = true
+      if (this.turn.spend()) this.giveWay()
       else source.pull()
     }
-    this.#pulling = false
+    this.pulling = false
   }
 
   /** The turn is used up: goes on in the next one. */
-  #giveWay(): void {
-    this.#turn.defer(() => {
-      this.#busy = false
-      this.#pull()
+  private giveWay(): void {
+    this.turn.defer(() => {
+      this.busy = false
+      this.pull()
     })
   }
 
@@ -292,54 +300,54 @@ export class Reader implements Dependant, Call, OpenCall {
    * Answers whoever waits longest; an annotation without data is not for somebody who wants bare items. `result` is the
    * generator's own answer, which nobody else has, and is passed on instead of a new object.
    */
-  #hand(item: unknown, result: IteratorResult<unknown> | undefined): void {
+  private hand(item: unknown, result: IteratorResult<unknown> | undefined): void {
     const wrapped = isResponse(item)
     if (!this.bare) {
       const response = wrapped ? item : new Response(item)
-      if (result === undefined) return this.#answer({ done: false, value: response })
+      if (result === undefined) return this.answer({ done: false, value: response })
       result.value = response
-      this.#answer(result)
+      this.answer(result)
     } else if (!wrapped) {
-      this.#answer(result ?? { done: false, value: item })
+      this.answer(result ?? { done: false, value: item })
     } else if (item.hasData) {
-      this.#answer({ done: false, value: item.data() })
+      this.answer({ done: false, value: item.data() })
     }
   }
 
-  #answer(result: IteratorResult<unknown> | Promise<never>): void {
-    const resolve = this.#resolve as Resolve
-    this.#resolve = this.#queue?.shift()
+  private answer(result: IteratorResult<unknown> | Promise<never>): void {
+    const resolve = this.resolve as Resolve
+    this.resolve = this.queue?.shift()
     resolve(result)
   }
 
   /** The one way from open to over. */
-  #settle(ending: Ending, error: SluiceError | undefined): void {
-    this.#over = true
-    this.#ending = ending
-    if (this.#source !== undefined) this.#ended(ending, error)
-    const consumer = this.#consumer
-    this.#consumer = undefined
+  private settle(ending: Ending, error: SluiceError | undefined): void {
+    this.over = true
+    this.ending = ending
+    if (this.source !== undefined) this.ended(ending, error)
+    const consumer = this.consumer
+    this.consumer = undefined
     if (consumer !== undefined) {
       if (error !== undefined) consumer.fail(error)
       else if (ending === 'cancelled') consumer.fail(stackless('cancelled', `the stream of ${this.endpoint} was left`))
       else consumer.end()
-    } else if (this.#resolve === undefined) {
-      this.#error = error
+    } else if (this.resolve === undefined) {
+      this.error = error
     } else if (error !== undefined) {
       // One next() hears of an error; those behind it hear that the stream is over.
-      this.#answer(Promise.reject(error))
+      this.answer(Promise.reject(error))
     }
-    while (this.#resolve !== undefined) this.#answer(DONE)
+    while (this.resolve !== undefined) this.answer(DONE)
   }
 
-  #ended(ending: Ending, error: SluiceError | undefined): void {
-    this.#openCalls.remove(this)
+  private ended(ending: Ending, error: SluiceError | undefined): void {
+    this.openCalls.remove(this)
     if (this.tap?.watched) this.tap.ended(this, ending, error)
-    this.#traced(ending, error)
+    this.traced(ending, error)
   }
 
-  #traced(ending: Ending, error: SluiceError | undefined): void {
-    if (this.#trace !== undefined) traceEnd(callChannel, this.#trace, ending, error)
-    this.#trace = undefined
+  private traced(ending: Ending, error: SluiceError | undefined): void {
+    if (this.trace !== undefined) traceEnd(callChannel, this.trace, ending, error)
+    this.trace = undefined
   }
 }

@@ -97,7 +97,7 @@ function withPool(body: (kit: Kit) => Promise<void>, chance?: () => number): () 
             down: (error) => kept.push(`down ${error?.code ?? 'well'}`),
           }),
         call: async () => {
-          const context = Context.forCall(undefined, { prefix: 'call', last: calls++ }, { env })
+          const context = Context.forCall(env, undefined, { prefix: 'call', last: calls++ }, undefined)
           const sink = { item() {}, end() {}, fail() {}, closed() {} }
           const call: Call = { ...sink, endpoint: 'a.b.c', instanceId: 'i', request: 1, context, prefetch: undefined }
           try {

@@ -61,7 +61,7 @@ const hop = (endpoint: string): Hop => ({ endpoint, instanceId: `instance of ${e
 
 /** The context of a call under `parent`, and the one its handler gets. */
 function callUnder(parent: Context | undefined, endpoint = 'demo.test.inner', options: ContextOptions = {}) {
-  const call = Context.forCall(parent, { prefix: 'call', last: 0 }, options)
+  const call = Context.forCall(options.env, parent, { prefix: 'call', last: 0 }, options)
   const handler = call.forHandler(hop(endpoint), new Ear())
   return { call, handler }
 }
@@ -593,7 +593,7 @@ test('a call made with another clock keeps what time remains', async () => {
   await env.advance(5_000)
   const context = new Context({ env, timeoutMs: 1_000 })
   await env.advance(400)
-  const call = Context.forCall(context, { prefix: 'c', last: 0 }, { env: systemEnv })
+  const call = Context.forCall(systemEnv, context, { prefix: 'c', last: 0 }, undefined)
   const left = call.remainingMs
   assert.ok(left > 500 && left <= 600, String(left))
 })
@@ -1105,7 +1105,10 @@ test('in any tree a child never outlives a killed parent, siblings are unaffecte
           make(
             step.do === 'child'
               ? context.child(options)
-              : Context.forCall(context, { prefix: 'c', last: 0 }, options).forHandler(hop('a.b.c'), new Ear()),
+              : Context.forCall(undefined, context, { prefix: 'c', last: 0 }, options).forHandler(
+                  hop('a.b.c'),
+                  new Ear(),
+                ),
             child,
           )
         } else if (step.do === 'stop') {

@@ -28,7 +28,7 @@ async function pair(): Promise<{ dialler: Session; listener: Session }> {
 }
 
 function callOf(request: unknown): Call {
-  const context = Context.forCall(undefined, { prefix: 'call', last: 0 }, {})
+  const context = Context.forCall(undefined, undefined, { prefix: 'call', last: 0 }, undefined)
   const sink = { item: () => {}, end: () => {}, fail: () => {}, closed: () => {} }
   return { ...sink, endpoint: 'a.b.c', instanceId: 'i', request, context, prefetch: undefined }
 }

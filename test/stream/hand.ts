@@ -56,7 +56,7 @@ export function played({ env = new VirtualEnv(), parent, accepted = true }: Play
     droppedStreams(() => {}),
     (run) => env.turn.defer(run),
   )
-  const context = Context.forCall(parent, { prefix: 'call', last: 0 }, { env })
+  const context = Context.forCall(env, parent, { prefix: 'call', last: 0 }, undefined)
   const reader = new Reader({ env, endpoint: 'demo.test.generate', openCalls }, 'request', context, 1)
   reader.instanceId = 'i1'
   reader.tap = tap

@@ -311,7 +311,7 @@ test('closed tells how the call ended for its caller, and how the handler did wh
     assert.is(side.reader.isServed, true)
     assert.is(side.load.open, 0)
     side.reader.whenClosed((closed) => heard.push(closed))
-    assert.is(heard[1], heard[0])
+    assert.equal(heard[1], heard[0])
   }
 })
 
