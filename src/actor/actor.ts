@@ -153,7 +153,7 @@ export class Actor implements RunHost {
   #admit(call: Call): void {
     const isServing = this.#state === 'serving' || (this.#state === 'draining' && this.#isUnderOurs(call))
     if (!isServing) throw this.#isClosing(call)
-    if (call.context.depth >= MAX_HOPS) throw this.#isTooDeep(call)
+    if (!call.isPlain && call.context.depth >= MAX_HOPS) throw this.#isTooDeep(call)
     if (!this.#hasSlot(call) && this.#waiting.size >= this.#options.mailbox) throw this.#isFull(call)
   }
 
@@ -190,7 +190,7 @@ export class Actor implements RunHost {
 
   #take(call: Call, request: unknown): Source {
     // The caller may have been killed, or its time be up, while its request was copied or checked.
-    const { refusal } = call.context
+    const refusal = call.isPlain ? undefined : call.context.refusal
     if (refusal !== undefined) throw refusal
     const now = this.#host.env.turn.begin()
     const run = new Run(this, call, request, now)

@@ -77,7 +77,10 @@ export class Run implements Dependant, Source {
     this.call = call
     this.request = request
     this.since = now
-    this.context = call.context.forHandler(host.hop, this)
+    // A plain call can say how.
+    this.context = call.isPlain
+      ? (call as Required<Call>).handlerContext(host.hop, this)
+      : call.context.forHandler(host.hop, this)
   }
 
   start(now: number): void {
@@ -135,7 +138,7 @@ export class Run implements Dependant, Source {
     this.isPlain = false
     this.items = undefined
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
-    if (!this.call.context.isKilled) this.call.fail(error)
+    if (!this.context.isKilledAbove) this.call.fail(error)
     if (this.state === 'waiting') {
       this.host.dropped(this)
       return this.end('cancelled', undefined)
@@ -242,7 +245,7 @@ export class Run implements Dependant, Source {
   }
 
   private returned(): void {
-    this.end(this.call.context.isStopped ? 'stopped' : 'complete', undefined)
+    this.end(this.context.isStoppedAbove ? 'stopped' : 'complete', undefined)
   }
 
   /** Where an error of this handler arose. */

@@ -133,7 +133,7 @@ export class Client<Req = any, Item = any> {
       load: ({ instanceId }) => this.#ways.get(instanceId)?.load.open ?? 0,
     }
     this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
-    this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls }
+    this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls, calls: host.callNumber }
     this.#pick = createPick(router, state)
     this.#random = createPick('random', state)
     this.#roundRobin = createPick('round-robin', state)
@@ -312,9 +312,9 @@ export class Client<Req = any, Item = any> {
       if (refusal !== undefined) throw refusal
       if (options !== NO_OPTIONS) checkOptions(options)
       const { prefetch, context: parent } = options
-      const given = options === NO_OPTIONS ? undefined : contextOptions(options)
-      const context = Context.forCall(host.env, parent, host.callNumber, given)
-      if (given !== undefined) {
+      let context: Context | undefined
+      if (options !== NO_OPTIONS) {
+        context = Context.forCall(host.env, parent, host.callNumber, contextOptions(options))
         const dead = context.refusal
         if (dead !== undefined) return refuse(host.env, opener, dead)
         context.checkMetadata()

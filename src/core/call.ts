@@ -8,7 +8,8 @@
  *                     ◄────── closed ───────   once, when the handler has really ended
  *     call.context    ── stop, kill ───────►   its child, the handler's context
  */
-import type { Context } from './context.ts'
+import type { Context, Hop } from './context.ts'
+import type { Dependant } from './dependant.ts'
 import type { SluiceError } from './error.ts'
 
 /** How a stream ended. `stopped`: well, after a polite stop. `cancelled`: by its caller, a kill or a deadline. */
@@ -42,8 +43,15 @@ export interface Call extends Sink {
   readonly endpoint: string
   readonly instanceId: string
   readonly request: unknown
-  /** The caller's; the handler gets a child of it. */
+  /** The caller's; the handler gets a child of it. Made when it is asked for, if the call is plain. */
   readonly context: Context
+  /**
+   * Whether the call was made under no context and with no options, and nobody has asked for its own so far: then there is
+   * no way, no deadline and no reason to refuse it, and its handler's context can do without it.
+   */
+  readonly isPlain?: boolean
+  /** The handler's context of a plain call; it hangs on the caller's as soon as there is one. */
+  handlerContext?(hop: Hop, owner: Dependant): Context
   /** Items the handler may be ahead of the consumer; undefined: one in process, the credit window over a wire. */
   readonly prefetch: number | undefined
   /**

@@ -58,7 +58,7 @@ export class Context implements Dependant {
   /** @internal */
   list: List<Entry> | null = null
   readonly #env: Env
-  readonly #parent: Context | undefined
+  #parent: Context | undefined
   readonly #hop: Hop | undefined
   /** Undefined without one: a field that always holds a number that is no small integer takes an object for it. */
   #deadline: number | undefined
@@ -238,6 +238,24 @@ export class Context implements Dependant {
     return new Inner(options, env, parent, call, ++call.last)
   }
 
+  /** @internal The context that the handler of a plain call sees, which has nothing above it. */
+  static forPlainHandler(env: Env, call: CallNumber, number: number, hop: Hop, owner: Dependant): Context {
+    const context = new Inner(undefined, env, undefined, call, number, hop)
+    context.own(owner)
+    return context
+  }
+
+  /** @internal The caller's context of a plain call, which its handler's hangs on from now on. */
+  static forPlainCall(env: Env, call: CallNumber, number: number, handler: Context | undefined): Context {
+    const context = new Inner(undefined, env, undefined, call, number)
+    if (handler !== undefined && handler.#attached) {
+      handler.#parent = context
+      context.#handler = handler
+      context.#attach()
+    }
+    return context
+  }
+
   /** @internal The caller's context of a call that came from another process. */
   static forRemote({ id, callId, path, metadata, timeoutMs, env }: RemoteContext): Context {
     const context = new Inner(undefined, env, undefined, callId)
@@ -267,6 +285,16 @@ export class Context implements Dependant {
   own(owner: Dependant): void {
     this.#owner = owner
     this.#attach()
+  }
+
+  /** @internal Whether what this one hangs on was stopped, and not only this one by itself. */
+  get isStoppedAbove(): boolean {
+    return this.#parent !== undefined && this.#parent.isStopped
+  }
+
+  /** @internal */
+  get isKilledAbove(): boolean {
+    return this.#parent !== undefined && this.#parent.isKilled
   }
 
   /** @internal Why nothing new may begin under this context, or `undefined`. */

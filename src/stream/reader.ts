@@ -6,7 +6,7 @@
  *     opening ──accepted──► open ──end, fail, kill, leave──► over         the handler's own end is heard as `closed`
  */
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
-import type { Context } from '../core/context.ts'
+import { type CallNumber, Context, type Hop } from '../core/context.ts'
 import type { Dependant } from '../core/dependant.ts'
 import type { Env, Turn } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
@@ -34,6 +34,7 @@ export interface ReaderHost {
   readonly env: Env
   readonly endpoint: string
   readonly openCalls: OpenCalls
+  readonly calls: CallNumber
 }
 
 /** Hears of a kill while no instance has taken the call. */
@@ -65,7 +66,6 @@ export class Reader implements Dependant, Call, OpenCall {
   readonly endpoint: string
   instanceId = ''
   readonly request: unknown
-  readonly context: Context
   readonly prefetch: number | undefined
   readonly since: number
   holder: object | undefined = undefined
@@ -76,8 +76,12 @@ export class Reader implements Dependant, Call, OpenCall {
   /** Whether `read` answers with items instead of responses. */
   bare = false
   unopened: Unopened | undefined = undefined
+  private readonly host: ReaderHost
   private readonly turn: Turn
-  private readonly openCalls: OpenCalls
+  /** Of a plain call: its number, its own context if somebody has asked for it, and its handler's. */
+  private readonly number: number
+  private own: Context | undefined
+  private below: Context | undefined = undefined
   private source: Source | undefined = undefined
   private consumer: Consumer | undefined = undefined
   /** Who waits for the next item; those behind are queued. A field, because there is hardly ever more than one. */
@@ -97,15 +101,40 @@ export class Reader implements Dependant, Call, OpenCall {
   private onClosed: ((closed: Closed) => void)[] | undefined = undefined
   private trace: TraceMessage | undefined = undefined
 
-  constructor(host: ReaderHost, request: unknown, context: Context, prefetch: number | undefined) {
+  /** @param context of the call; none if the call is plain */
+  constructor(host: ReaderHost, request: unknown, context: Context | undefined, prefetch: number | undefined) {
+    this.host = host
     this.turn = host.env.turn
     this.endpoint = host.endpoint
     this.request = request
-    this.context = context
+    this.own = context
     this.prefetch = prefetch
     this.since = this.turn.begin()
-    this.openCalls = host.openCalls
-    context.own(this)
+    this.number = context === undefined ? ++host.calls.last : 0
+    if (context !== undefined) context.own(this)
+  }
+
+  get context(): Context {
+    return this.own ?? this.makeContext()
+  }
+
+  get isPlain(): boolean {
+    return this.own === undefined
+  }
+
+  handlerContext(hop: Hop, owner: Dependant): Context {
+    const { env, calls } = this.host
+    this.below = Context.forPlainHandler(env, calls, this.number, hop, owner)
+    return this.below
+  }
+
+  private makeContext(): Context {
+    const { env, calls } = this.host
+    const context = Context.forPlainCall(env, calls, this.number, this.below)
+    this.own = context
+    if (this.over) context.finish()
+    else context.own(this)
+    return context
   }
 
   /** True once nothing more will be read. */
@@ -128,13 +157,13 @@ export class Reader implements Dependant, Call, OpenCall {
     this.source = source
     if (this.tap?.watched) this.tap.started(this)
     if (this.over) this.ended(this.ending ?? 'cancelled', this.error)
-    else this.openCalls.add(this)
+    else this.host.openCalls.add(this)
   }
 
   /** No instance took the call: lets go of the context. */
   refused(error: SluiceError): void {
     this.over = true
-    this.context.finish()
+    this.own?.finish()
     this.traced('error', error)
   }
 
@@ -196,8 +225,9 @@ export class Reader implements Dependant, Call, OpenCall {
       this.error = undefined
       return
     }
+    const { context } = this
     this.settle('cancelled', undefined)
-    this.context.kill(why)
+    context.kill(why)
   }
 
   /** Ends the call from this side with an error: a runtime that closes. */
@@ -234,16 +264,18 @@ export class Reader implements Dependant, Call, OpenCall {
   end(): void {
     this.busy = false
     if (this.over) return
-    this.settle(this.context.isStopped ? 'stopped' : 'complete', undefined)
-    this.context.finish()
+    const context = this.own
+    this.settle(context?.isStopped ? 'stopped' : 'complete', undefined)
+    context?.finish()
   }
 
   fail(error: SluiceError): void {
     this.busy = false
     if (this.over) return
+    const { context } = this
     this.settle(error.code === 'cancelled' ? 'cancelled' : 'error', error)
     // Ends the handler too, where it is still at work.
-    this.context.onKill(error)
+    context.onKill(error)
   }
 
   closed(ending: Ending, items: number): void {
@@ -341,7 +373,7 @@ export class Reader implements Dependant, Call, OpenCall {
   }
 
   private ended(ending: Ending, error: SluiceError | undefined): void {
-    this.openCalls.remove(this)
+    this.host.openCalls.remove(this)
     if (this.tap?.watched) this.tap.ended(this, ending, error)
     this.traced(ending, error)
   }

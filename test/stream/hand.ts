@@ -57,7 +57,12 @@ export function played({ env = new VirtualEnv(), parent, accepted = true }: Play
     (run) => env.turn.defer(run),
   )
   const context = Context.forCall(env, parent, { prefix: 'call', last: 0 }, undefined)
-  const reader = new Reader({ env, endpoint: 'demo.test.generate', openCalls }, 'request', context, 1)
+  const reader = new Reader(
+    { env, endpoint: 'demo.test.generate', openCalls, calls: { prefix: 'call', last: 0 } },
+    'request',
+    context,
+    1,
+  )
   reader.instanceId = 'i1'
   reader.tap = tap
   reader.bare = true

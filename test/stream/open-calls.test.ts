@@ -48,7 +48,8 @@ async function collect(): Promise<void> {
 test('a call is listed from when it is taken until it is removed, watched or not', () => {
   const { calls, turn } = openCalls()
   const [plain, watched] = [new Sample(), new Sample()]
-  const listed = () => calls.toArray().map((call) => (call === plain ? 'plain' : call === watched ? 'watched' : 'other'))
+  const listed = () =>
+    calls.toArray().map((call) => (call === plain ? 'plain' : call === watched ? 'watched' : 'other'))
   for (const call of [plain, watched]) calls.add(call)
   calls.watch(watched, {})
   assert.equal(listed().sort(), ['plain', 'watched'])
