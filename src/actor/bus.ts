@@ -44,6 +44,8 @@ export class Bus {
   readonly #actors = new Map<string, Actor>()
   readonly #observers = new Set<Observer>()
   readonly #taps = { local: new Map<string, BusTap>(), remote: new Map<string, BusTap>() }
+  /** Where the last call went, and most likely the next one goes. */
+  #last: Actor | undefined
   #closed = false
 
   /** @internal */
@@ -106,6 +108,7 @@ export class Bus {
   /** @internal */
   remove(actor: Actor): void {
     this.#actors.delete(actor.hop.instanceId)
+    this.#last = undefined
   }
 
   /** @internal */
@@ -115,8 +118,12 @@ export class Bus {
 
   /** @internal Hands a call to the instance it names. */
   readonly dispatch: Dispatch = (call) => {
-    const actor = this.#actors.get(call.instanceId)
-    if (actor !== undefined && actor.hop.endpoint === call.endpoint) return actor.submit(call)
+    const last = this.#last
+    const actor = last?.hop.instanceId === call.instanceId ? last : this.#actors.get(call.instanceId)
+    if (actor !== undefined && actor.hop.endpoint === call.endpoint) {
+      this.#last = actor
+      return actor.submit(call)
+    }
     throw stackless('not_found', `instance ${call.instanceId} of ${call.endpoint} is gone`, {
       endpoint: call.endpoint,
       instanceId: call.instanceId,

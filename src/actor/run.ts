@@ -41,6 +41,18 @@ const AsyncGeneratorPrototype: AsyncGenerator = Object.getPrototypeOf(async func
 /** Steps to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
 const MAX_UNWINDING = 100
 
+/**
+ * What the next answer of the handler's promise or generator is, where that needs no further look: one number, since four
+ * flags are a tenth of what an item costs.
+ */
+const OTHER = 0
+/** Of a plain generator; nothing is ready and nobody asks. */
+const IDLE = 1
+/** Of a plain generator; it is resumed for a pull. */
+const ASKED = 2
+/** Of a promise: what the handler has made. */
+const SETTLING = 3
+
 /** Its fields are private to TypeScript only: see `Reader`. */
 export class Run implements Dependant, Source {
   /** @internal */
@@ -64,6 +76,7 @@ export class Run implements Dependant, Source {
   private stepping = false
   /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
   private isPlain = false
+  private mode: typeof OTHER | typeof IDLE | typeof ASKED | typeof SETTLING = OTHER
   private runsAhead = false
   private wanted = false
   private killed = false
@@ -100,18 +113,23 @@ export class Run implements Dependant, Source {
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.isPlain && this.items === undefined) {
-      this.wanted = true
-      if (this.stepping) return
-      this.stepping = true
-      const next = (this.iterator as AsyncIterator<unknown>).next()
-      void next.then(this.stepped, this.threw)
-    } else if (this.items !== undefined) {
+    if (this.mode !== IDLE) return this.pullSlowly()
+    this.mode = ASKED
+    void (this.iterator as AsyncIterator<unknown>).next().then(this.stepped, this.threw)
+  }
+
+  private pullSlowly(): void {
+    if (this.items !== undefined) {
       const [item] = this.items
       if (this.items.length === 1) this.items = undefined
       else this.items.shift()
       this.call.item(item)
       this.runAhead()
+    } else if (this.mode === ASKED) {
+      return
+    } else if (this.isPlain && !this.stepping) {
+      this.mode = IDLE
+      this.pull()
     } else if (this.state !== 'ended') {
       this.wanted = true
       this.step()
@@ -137,6 +155,8 @@ export class Run implements Dependant, Source {
     this.killed = true
     this.isPlain = false
     this.items = undefined
+    if (this.mode === ASKED) this.stepping = this.wanted = true
+    if (this.mode !== SETTLING) this.mode = OTHER
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
     if (!this.context.isKilledAbove) this.call.fail(error)
     if (this.state === 'waiting') {
@@ -170,7 +190,8 @@ export class Run implements Dependant, Source {
 
   /** A thenable that is no promise may answer twice; what `resolve` makes of it answers once. */
   private await(result: PromiseLike<unknown>): void {
-    Promise.resolve(result).then((settled) => this.judge(settled), this.threw)
+    this.mode = SETTLING
+    void Promise.resolve(result).then(this.stepped as (settled: unknown) => void, this.threw)
   }
 
   private single(item: unknown): void {
@@ -199,14 +220,20 @@ export class Run implements Dependant, Source {
   }
 
   private readonly stepped = (result: IteratorResult<unknown>): void => {
-    this.stepping = false
-    if (this.isPlain && this.wanted && !result.done && !this.tap.watched) {
-      // The way of nearly every item: nothing to check, to copy or to show on the bus.
-      this.wanted = false
-      this.yields++
-      this.call.item(result.value, result)
-      return
+    if (this.mode === ASKED) {
+      if (!result.done && !this.tap.watched) {
+        // The way of nearly every item: nothing to check, to copy or to show on the bus.
+        this.mode = IDLE
+        this.yields++
+        return this.call.item(result.value, result)
+      }
+      this.wanted = true
+    } else if (this.mode === SETTLING) {
+      this.mode = OTHER
+      return this.judge(result)
     }
+    this.mode = OTHER
+    this.stepping = false
     if (this.state === 'ended') return
     let done: boolean | undefined
     let value: unknown
@@ -236,6 +263,8 @@ export class Run implements Dependant, Source {
   }
 
   private readonly threw = (thrown: unknown): void => {
+    if (this.mode === ASKED) this.wanted = true
+    this.mode = OTHER
     this.stepping = false
     if (this.state === 'ended') return
     if (this.context.announced(thrown)) return this.killed ? this.end('cancelled', undefined) : this.returned()
@@ -354,6 +383,7 @@ export class Run implements Dependant, Source {
     const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
     this.isPlain = false
+    this.mode = OTHER
     this.error = error
     this.orphan?.cancel()
     // Not there yet if the caller was killed at the very moment the handler's context was made.
