@@ -41,16 +41,14 @@ const AsyncGeneratorPrototype: AsyncGenerator = Object.getPrototypeOf(async func
 /** Steps to end a generator that yields from its `finally`, before it is left to be reported as an orphan. */
 const MAX_UNWINDING = 100
 
-/**
- * What the next answer of the handler's promise or generator is, where that needs no further look: one number, since four
- * flags are a tenth of what an item costs.
- */
+// What is known of the next answer of the handler's promise or generator. One number, which is looked at once; the flags it
+// stands for are a twentieth of a unary call.
 const OTHER = 0
-/** Of a plain generator; nothing is ready and nobody asks. */
+/** A plain generator; nothing is ready and nobody asks. */
 const IDLE = 1
-/** Of a plain generator; it is resumed for a pull. */
+/** A plain generator that was resumed for a pull: neither `stepping` nor `wanted` is set as well. */
 const ASKED = 2
-/** Of a promise: what the handler has made. */
+/** A promise, of what the handler's result is. */
 const SETTLING = 3
 
 /** Its fields are private to TypeScript only: see `Reader`. */

@@ -356,6 +356,7 @@ export class Reader implements Dependant, Call, OpenCall {
   private settle(ending: Ending, error: SluiceError | undefined): void {
     this.over = true
     this.ending = ending
+    this.below = undefined
     if (this.source !== undefined) this.ended(ending, error)
     const consumer = this.consumer
     this.consumer = undefined
