@@ -469,10 +469,17 @@ corpus('an iterator of any make is survived', {
     comesTo: 'error',
   },
   'Symbol.toStringTag is a hostile getter': {
-    handler: () => Object.defineProperty({}, Symbol.toStringTag, { get: boom }),
+    handler: () => Object.defineProperty({ next: boom }, Symbol.toStringTag, { get: boom }),
     comesTo: 'error',
   },
-  'it only says it is a generator': { handler: () => ({ [Symbol.toStringTag]: 'Generator' }), comesTo: 'error' },
+  'it only says it is a generator': {
+    handler: () => ({ next: boom, [Symbol.toStringTag]: 'Generator' }),
+    comesTo: 'error',
+  },
+  'its next is a hostile getter, and it is no iterator': {
+    handler: () => Object.defineProperty({}, 'next', { get: boom }),
+    comesTo: 'error',
+  },
   'the promise of next() answers twice': {
     handler: answers(() => ({
       // biome-ignore lint/suspicious/noThenProperty: it is what is tested
