@@ -248,11 +248,7 @@ export class Context implements Dependant {
   /** @internal The caller's context of a plain call, which its handler's hangs on from now on. */
   static forPlainCall(env: Env, call: CallNumber, number: number, handler: Context | undefined): Context {
     const context = new Inner(undefined, env, undefined, call, number)
-    if (handler !== undefined && handler.#attached) {
-      handler.#parent = context
-      context.#handler = handler
-      context.#attach()
-    }
+    if (handler !== undefined) context.#adopt(handler)
     return context
   }
 
@@ -289,12 +285,12 @@ export class Context implements Dependant {
 
   /** @internal Whether what this one hangs on was stopped, and not only this one by itself. */
   get isStoppedAbove(): boolean {
-    return this.#parent !== undefined && this.#parent.isStopped
+    return this.#parent?.isStopped ?? false
   }
 
   /** @internal */
   get isKilledAbove(): boolean {
-    return this.#parent !== undefined && this.#parent.isKilled
+    return this.#parent?.isKilled ?? false
   }
 
   /** @internal Why nothing new may begin under this context, or `undefined`. */
@@ -523,6 +519,14 @@ export class Context implements Dependant {
     parent.#handler = this
     parent.#attach()
     parent.#rearm()
+  }
+
+  /** What has ended in the meantime hangs on nothing any more. */
+  #adopt(handler: Context): void {
+    if (!handler.#attached) return
+    handler.#parent = this
+    this.#handler = handler
+    this.#attach()
   }
 
   #part(parent: Context): void {
