@@ -170,7 +170,7 @@ export class Actor implements RunHost {
     return new SluiceError(
       'resource_exhausted',
       `the request has passed ${MAX_HOPS} endpoints; does it go in a circle?`,
-      { ...this.#where(call) },
+      this.#where(call),
     )
   }
 

@@ -18,13 +18,15 @@ import type { Entry, List } from '../core/list.ts'
 import { handlerChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
 import { isThenable, iteratorOf } from './handler.ts'
 
+/** The item to send, or a promise of it. @throws SluiceError `internal` if the schema refuses it. */
+type CheckItem = (item: unknown, where: Where) => unknown
+
 /** What a run needs of its actor. */
 export interface RunHost {
   readonly hop: Hop
   readonly tap: Tap
   invoke(request: unknown, context: Context): unknown
-  /** The item to send, or a promise of it. @throws SluiceError `internal` if the schema refuses it. */
-  checkItem: ((item: unknown, where: Where) => unknown) | undefined
+  checkItem: CheckItem | undefined
   dropped(run: Run): void
   ended(run: Run): void
   /** Sets the timer after which a handler that was killed counts as an orphan. */
@@ -44,9 +46,9 @@ const MAX_UNWINDING = 100
 // What is known of the next answer of the handler's promise or generator. One number, which is looked at once; the flags it
 // stands for are a twentieth of a unary call.
 const OTHER = 0
-/** A plain generator; nothing is ready and nobody asks. */
+/** A straight generator; nothing is ready and nobody asks. */
 const IDLE = 1
-/** A plain generator that was resumed for a pull: neither `stepping` nor `wanted` is set as well. */
+/** A straight generator that was resumed for a pull: neither `stepping` nor `wanted` is set as well. */
 const ASKED = 2
 /** A promise, of what the handler's result is. */
 const SETTLING = 3
@@ -73,7 +75,7 @@ export class Run implements Dependant, Source {
   private yields = 0
   private stepping = false
   /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
-  private isPlain = false
+  private isStraight = false
   private mode: typeof OTHER | typeof IDLE | typeof ASKED | typeof SETTLING = OTHER
   private runsAhead = false
   private wanted = false
@@ -125,7 +127,7 @@ export class Run implements Dependant, Source {
       this.runAhead()
     } else if (this.mode === ASKED) {
       return
-    } else if (this.isPlain && !this.stepping) {
+    } else if (this.isStraight && !this.stepping) {
       this.mode = IDLE
       this.pull()
     } else if (this.state !== 'ended') {
@@ -151,7 +153,7 @@ export class Run implements Dependant, Source {
   onKill(error: SluiceError): void {
     if (this.state === 'ended') return
     this.killed = true
-    this.isPlain = false
+    this.isStraight = false
     this.items = undefined
     if (this.mode === ASKED) this.stepping = this.wanted = true
     if (this.mode !== SETTLING) this.mode = OTHER
@@ -174,7 +176,7 @@ export class Run implements Dependant, Source {
         const { pack, prefetch = 1 } = this.call
         const isGenerator = this.iterator.next === AsyncGeneratorPrototype.next
         if (this.killed) return this.unwind(this.iterator, 0)
-        this.isPlain = isGenerator && pack === undefined && prefetch === 1 && this.host.checkItem === undefined
+        this.isStraight = isGenerator && pack === undefined && prefetch === 1 && this.host.checkItem === undefined
         this.step()
       } else if (isThenable(result)) {
         this.await(result)
@@ -194,8 +196,9 @@ export class Run implements Dependant, Source {
 
   private single(item: unknown): void {
     if (this.killed) return this.end('cancelled', undefined)
-    if (this.host.checkItem === undefined) return this.onlyItem(item)
-    this.checked(item, (checked) => this.onlyItem(checked))
+    const { checkItem } = this.host
+    if (checkItem === undefined) this.onlyItem(item)
+    else this.checked(checkItem, item, (checked) => this.onlyItem(checked))
   }
 
   private onlyItem(item: unknown): void {
@@ -251,7 +254,7 @@ export class Run implements Dependant, Source {
     } else if (this.host.checkItem === undefined) {
       this.yielded(value)
     } else {
-      this.checked(value, (item) => this.yielded(item))
+      this.checked(this.host.checkItem, value, (item) => this.yielded(item))
     }
   }
 
@@ -283,9 +286,7 @@ export class Run implements Dependant, Source {
 
   // ---- items -----------------------------------------------------------------------------------------------------
 
-  private checked(item: unknown, then: (item: unknown) => void): void {
-    const check = this.host.checkItem
-    if (check === undefined) return then(item)
+  private checked(check: CheckItem, item: unknown, then: (item: unknown) => void): void {
     try {
       const checked = check(item, this.where)
       if (!isThenable(checked)) return then(checked)
@@ -380,7 +381,7 @@ export class Run implements Dependant, Source {
     const error = why ?? this.error
     const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
-    this.isPlain = false
+    this.isStraight = false
     this.mode = OTHER
     this.error = error
     this.orphan?.cancel()

@@ -509,7 +509,7 @@ export class Context implements Dependant {
   /** A deadline keeps the process alive only for those who wait under it. */
   #rearm(): void {
     const extras = this.#extras
-    if (extras === undefined || extras.timer === undefined || extras.keepsAlive === this.#isWaitedFor()) return
+    if (extras?.timer === undefined || extras.keepsAlive === this.#isWaitedFor()) return
     extras.timer.cancel()
     this.#arm(extras)
   }

@@ -132,8 +132,7 @@ export class Kernel implements ActorHost {
       ownInstance: (instanceId) =>
         [...this.served].find((each) => each.instanceId === instanceId && each.endpoint === path)?.instance,
       callNumber: this.#calls,
-      // Asked before every call.
-      refusal: () => (this.state === 'closed' ? this.refusalOf(path) : undefined),
+      refusal: () => this.refusalOf(path),
       isDraining: () => this.state !== 'open',
       known: () => this.plane.discovery.list(),
       onWaiting: (notice) => {
