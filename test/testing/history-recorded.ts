@@ -1,6 +1,7 @@
 // A real history for the tests of the checker: two runtimes on connections in memory, one in process, and calls that end
 // in every way. Recorded once; what the tests break are copies.
 import { Context, DistributedRuntime, type LogEvent, memory, memoryHub, SluiceError } from 'sluice'
+import { createTestRuntime } from 'sluice/testing'
 
 const key = (item: unknown): string => String(item)
 
@@ -39,6 +40,29 @@ async function overFrames(): Promise<LogEvent[]> {
   await stopped.closed
   await caller.shutdown()
   await callee.shutdown()
+  return events
+}
+
+/** A call from one runtime to another, whose clock is ahead: its deadline passes there first, and the callee says so. */
+export async function deadlineAtCallee(): Promise<LogEvent[]> {
+  const events: LogEvent[] = []
+  const hub = memoryHub()
+  const options = {
+    transport: memory({ hub, isolate: 'wire' }),
+    eventLog: { to: (event: LogEvent) => void events.push(event), key },
+    logger: false,
+  } as const
+  const { runtime: callee, env } = await createTestRuntime(options)
+  const caller = await DistributedRuntime.create(options)
+  await callee.endpoint('record.late.generate').serve(numbers)
+  const client = await caller.endpoint('record.late.generate').client()
+  const late = await client.generate({ items: 1, hangs: true }, { timeoutMs: 60_000 })
+  const failed = late.toArray().catch(() => {})
+  await env.advance(60_000)
+  await failed
+  await late.closed
+  await caller.shutdown()
+  await callee.shutdown({ timeoutMs: 0 })
   return events
 }
 

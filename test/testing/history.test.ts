@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { LogEvent } from 'sluice'
 import { checkHistory, HISTORY_RULES, type HistoryOptions, violationsText } from 'sluice/testing'
 import { assert, suite } from '../support/suite.ts'
-import { recordedHistory, renumbered } from './history-recorded.ts'
+import { deadlineAtCallee, recordedHistory, renumbered } from './history-recorded.ts'
 
 const test = suite('testing/history.test.ts')
 
@@ -259,6 +259,15 @@ test('a real history has no violation, and is judged the same in whatever order 
   assert.is(violationsText(checkHistory(events)), '')
   assert.is(violationsText(checkHistory([...events].reverse())), '')
   assert.equal(checkHistory([]), [])
+})
+
+test('a deadline that passes at the callee first is its word: the caller may hear of it, and of nothing else', async () => {
+  const events = await deadlineAtCallee()
+  assert.is(events.filter(({ type }) => type === 'call.kill' || type === 'handler.answer').length, 0)
+  assert.is(violationsText(checkHistory(events)), '')
+  const ends = of('call.end', { code: 'deadline_exceeded' })
+  assert.ok(rulesOf(numbered(patch(ends, () => ({ code: 'internal' }))(events))).has('agreement'))
+  assert.ok(rulesOf(numbered(drop(of('handler.kill'))(events))).has('agreement'))
 })
 
 test('there are broken histories for every rule', () => {
