@@ -50,8 +50,10 @@ const OTHER = 0
 const IDLE = 1
 /** A straight generator that was resumed for a pull: neither `stepping` nor `wanted` is set as well. */
 const ASKED = 2
+/** A straight generator that was resumed before anybody asked; `stepping` is not set as well. */
+const AHEAD = 3
 /** A promise, of what the handler's result is. */
-const SETTLING = 3
+const SETTLING = 4
 
 /** Its fields are private to TypeScript only: see `Reader`. */
 export class Run implements Dependant, Source {
@@ -76,7 +78,7 @@ export class Run implements Dependant, Source {
   private stepping = false
   /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
   private isStraight = false
-  private mode: typeof OTHER | typeof IDLE | typeof ASKED | typeof SETTLING = OTHER
+  private mode: typeof OTHER | typeof IDLE | typeof ASKED | typeof AHEAD | typeof SETTLING = OTHER
   private runsAhead = false
   private wanted = false
   private killed = false
@@ -119,7 +121,9 @@ export class Run implements Dependant, Source {
   }
 
   private pullSlowly(): void {
-    if (this.items !== undefined) {
+    if (this.mode === AHEAD) {
+      this.mode = ASKED
+    } else if (this.items !== undefined) {
       const [item] = this.items
       if (this.items.length === 1) this.items = undefined
       else this.items.shift()
@@ -155,7 +159,8 @@ export class Run implements Dependant, Source {
     this.killed = true
     this.isStraight = false
     this.items = undefined
-    if (this.mode === ASKED) this.stepping = this.wanted = true
+    if (this.mode === ASKED) this.wanted = true
+    if (this.mode === ASKED || this.mode === AHEAD) this.stepping = true
     if (this.mode !== SETTLING) this.mode = OTHER
     // Not the caller's doing: the handler killed its own context, or the runtime cut the call short.
     if (!this.context.isKilledAbove) this.call.fail(error)
@@ -177,7 +182,9 @@ export class Run implements Dependant, Source {
         const isGenerator = this.iterator.next === AsyncGeneratorPrototype.next
         if (this.killed) return this.unwind(this.iterator, 0)
         this.isStraight = isGenerator && pack === undefined && prefetch === 1 && this.host.checkItem === undefined
-        this.step()
+        if (!this.isStraight) return this.step()
+        this.mode = AHEAD
+        void this.iterator.next().then(this.stepped, this.threw)
       } else if (isThenable(result)) {
         this.await(result)
       } else {

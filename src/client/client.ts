@@ -182,9 +182,9 @@ export class Client<Req = any, Item = any> {
    */
   one(request: Given<Req>, options: CallOptions = NO_OPTIONS): Promise<Item> {
     // One promise for all of it: two more are a tenth of the shortest call.
-    return new Promise<Item>((resolve, reject) => {
-      this.#open(request, options, this.#pick, new OneItem(resolve as (item: unknown) => void, reject))
-    })
+    const only = new OneItem()
+    this.#open(request, options, this.#pick, only)
+    return only.promise as Promise<Item>
   }
 
   /** Every item of a call. */

@@ -4,17 +4,21 @@ import { type SluiceError, stackless } from '../core/error.ts'
 import { isResponse } from '../core/response.ts'
 import type { Consumer, Reader } from './reader.ts'
 
-/** Reads the only item of a call, and resolves with it after its handler has ended. */
+/** Reads the only item of a call; `promise` resolves with it after its handler has ended. */
 export class OneItem implements Consumer {
   private reader!: Reader
-  private readonly resolve: (item: unknown) => void
-  private readonly reject: (error: unknown) => void
+  private resolve!: (item: unknown) => void
+  private reject!: (error: unknown) => void
   private found = false
   private only: unknown
+  readonly promise: Promise<unknown>
 
-  constructor(resolve: (item: unknown) => void, reject: (error: unknown) => void) {
-    this.resolve = resolve
-    this.reject = reject
+  constructor() {
+    // Only this in the executor: V8 compiles what is called within one as within a `try`.
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
   }
 
   /** The call is open: reads it. */

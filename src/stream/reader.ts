@@ -179,24 +179,29 @@ export class Reader implements Dependant, Call, OpenCall {
   /** The next item, as `for await` has it. Several calls without awaiting are answered in order. */
   read(): Promise<IteratorResult<unknown>> {
     if (this.over) return this.afterwards()
-    return new Promise((resolve) => {
-      const source = this.source
-      if (this.resolve !== undefined || this.busy || source === undefined) return this.wait(resolve)
+    const source = this.source
+    if (this.resolve !== undefined || this.busy || source === undefined) return this.wait()
+    // Pulled after it, not within it: V8 compiles what an executor calls as within a `try`, a tenth of the shortest item.
+    const read = new Promise<IteratorResult<unknown>>((resolve) => {
       this.resolve = resolve
-      this.busy = true
-      if (this.turn.spend()) this.giveWay()
-      else source.pull()
     })
+    this.busy = true
+    if (this.turn.spend()) this.giveWay()
+    else source.pull()
+    return read
   }
 
-  private wait(resolve: Resolve): void {
-    if (this.resolve === undefined) {
-      this.resolve = resolve
-    } else {
-      this.queue ??= []
-      this.queue.push(resolve)
-    }
+  private wait(): Promise<IteratorResult<unknown>> {
+    const read = new Promise<IteratorResult<unknown>>((resolve) => {
+      if (this.resolve === undefined) {
+        this.resolve = resolve
+      } else {
+        this.queue ??= []
+        this.queue.push(resolve)
+      }
+    })
     this.pull()
+    return read
   }
 
   private afterwards(): Promise<IteratorResult<unknown>> {

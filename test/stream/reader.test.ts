@@ -367,7 +367,9 @@ test('a consumer that comes after the end hears how it was, once', () => {
 })
 
 function one(reader: Reader): Promise<unknown> {
-  return new Promise((resolve, reject) => new OneItem(resolve, reject).opened(reader))
+  const only = new OneItem()
+  only.opened(reader)
+  return only.promise
 }
 
 // ---- one and all -----------------------------------------------------------------------------------------------------
