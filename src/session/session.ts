@@ -264,7 +264,7 @@ export class Session implements OutboundHost, InboundHost {
   }
 
   grant(stream: number, items: number, bytes: number): void {
-    if (this.#grants.length === 0) this.#host.env.tick(() => this.#sendGrants())
+    if (this.#grants.length === 0) this.#host.env.tick(this.#sendGrants)
     this.#grants.push(stream, items, bytes)
   }
 
@@ -320,11 +320,7 @@ export class Session implements OutboundHost, InboundHost {
     }
     if (!this.#turnArmed) {
       this.#turnArmed = true
-      this.#host.env.immediate(() => {
-        this.#turnArmed = false
-        this.#spent = 0
-        this.#resumeAll()
-      })
+      this.#host.env.immediate(this.#newTurn)
     }
     if (this.#spent++ < TURN_ITEMS) return true
     this.#waiting.add(call)
@@ -348,17 +344,12 @@ export class Session implements OutboundHost, InboundHost {
       case 'open':
         return this.#opened(frame)
       case 'accept':
-        return this.#streamwise(frame.stream, (call) => call.onAccept())
       case 'reject':
-        return this.#streamwise(frame.stream, (call) => call.onReject(frame.error))
       case 'items':
-        return this.#items(frame.stream, frame.seq, frame.count, frame.body)
       case 'end':
-        return this.#streamwise(frame.stream, (call) => call.onEnd(frame.total, frame.ending))
       case 'fail':
-        return this.#streamwise(frame.stream, (call) => call.onFail(frame.error, frame.closed))
       case 'closed':
-        return this.#streamwise(frame.stream, (call) => call.onClosed(frame.ending, frame.total))
+        return this.#answered(frame)
       case 'credit':
         return this.#granted(frame.grants)
       case 'stop':
@@ -470,17 +461,14 @@ export class Session implements OutboundHost, InboundHost {
     call?.killed(error)
   }
 
-  #items(stream: number, seq: number, count: number, body: Uint8Array): void {
-    if (this.role === 'listener') throw new ProtocolError('items came from the dialler')
-    this.#streamwise(stream, (call) => call.onItems(seq, count, body))
-  }
-
   /** What one stream got wrong ends that stream; the connection goes on. */
-  #streamwise(stream: number, act: (call: OutboundCall) => void): void {
+  #answered(frame: Answered): void {
+    const { stream } = frame
+    if (frame.kind === 'items' && this.role === 'listener') throw new ProtocolError('items came from the dialler')
     const call = this.#outboundOf(stream)
     if (call === undefined) return
     try {
-      act(call)
+      tell(call, frame)
     } catch (thrown) {
       const error = SluiceError.from(thrown)
       this.#send({ kind: 'kill', stream, error })
@@ -519,7 +507,7 @@ export class Session implements OutboundHost, InboundHost {
 
   // ----------------------------------------------------------------------------------------------------------------
 
-  #sendGrants(): void {
+  readonly #sendGrants = (): void => {
     const grants = this.#grants
     this.#grants = []
     if (this.#state !== 'closed') this.#send({ kind: 'credit', grants })
@@ -529,6 +517,13 @@ export class Session implements OutboundHost, InboundHost {
   #earn(seq: number): void {
     this.#chatter.earn(CHATTER_PER_ITEM)
     if (seq === 0) this.#resets.earn(RESETS_PER_CALL)
+  }
+
+  // A function of its own: one that is made where it is needed costs every item the scope that it might need.
+  readonly #newTurn = (): void => {
+    this.#turnArmed = false
+    this.#spent = 0
+    this.#resumeAll()
   }
 
   #resumeAll(): void {
@@ -569,6 +564,27 @@ export class Session implements OutboundHost, InboundHost {
     this.#outbound.clear()
     this.#inbound.clear()
     this.#host.onClose(error)
+  }
+}
+
+/** What a listener says of a call. */
+type Answered = Extract<Frame, { kind: 'accept' | 'reject' | 'items' | 'end' | 'fail' | 'closed' }>
+
+/** @throws SluiceError `data_loss` for what does not fit what was said before. */
+function tell(call: OutboundCall, frame: Answered): void {
+  switch (frame.kind) {
+    case 'accept':
+      return call.onAccept()
+    case 'reject':
+      return call.onReject(frame.error)
+    case 'items':
+      return call.onItems(frame.seq, frame.count, frame.body)
+    case 'end':
+      return call.onEnd(frame.total, frame.ending)
+    case 'fail':
+      return call.onFail(frame.error, frame.closed)
+    case 'closed':
+      return call.onClosed(frame.ending, frame.total)
   }
 }
 

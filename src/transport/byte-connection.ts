@@ -35,8 +35,13 @@ export interface PipeEvents {
   close(why: string): void
 }
 
-/** Gathered bytes are written at this size, or at the end of the turn. */
+/** What was gathered is written at this size, or at the end of the turn. */
 const FLUSH_BYTES = 128 * 1024
+/**
+ * Or when so many calls have begun or ended in it: the other side works on them while this one goes on. Without it, two
+ * processes that have 64 calls between them wait for each other, each for a whole turn of the other.
+ */
+const FLUSH_CALLS = 16
 /** A frame has to be complete so long after its first byte. */
 const FRAME_MS = 30_000
 /** A write has to make progress within this time. */
@@ -57,6 +62,8 @@ export class ByteConnection implements Connection {
   /** Why the pipe has ended, while nobody has heard what came before that. */
   #earlyEnd: string | undefined
   #flushing = false
+  /** That have begun or ended in what is gathered. */
+  #calls = 0
   #writable = true
   #state: 'open' | 'closing' | 'closed' = 'open'
   #error: SluiceError | undefined
@@ -94,7 +101,8 @@ export class ByteConnection implements Connection {
   send(frame: Frame): boolean {
     if (this.#state !== 'open') return true
     this.#writer.write(frame)
-    this.#gathered()
+    if ((frame.kind === 'open' || frame.kind === 'end') && ++this.#calls === FLUSH_CALLS) this.#flush()
+    else this.#gathered()
     return this.#writable
   }
 
@@ -137,14 +145,17 @@ export class ByteConnection implements Connection {
     if (this.#writer.size >= FLUSH_BYTES) return this.#flush()
     if (this.#flushing) return
     this.#flushing = true
-    this.#env.tick(() => {
-      this.#flushing = false
-      this.#flush()
-    })
+    this.#env.tick(this.#endOfTurn)
+  }
+
+  readonly #endOfTurn = (): void => {
+    this.#flushing = false
+    this.#flush()
   }
 
   #flush(): void {
     if (this.#state !== 'open') return
+    this.#calls = 0
     const writer = this.#writer
     const { slab } = writer
     const bytes = writer.take()

@@ -10,7 +10,7 @@ import { isResponse, type Response } from '../core/response.ts'
 import { type Codec, encodeBy } from './codec.ts'
 import { areColliding } from './collisions.ts'
 import { EXTENSION, TYPED_ARRAYS, toLittleEndian, WIDTHS } from './extension.ts'
-import { Output } from './output.ts'
+import { FEW_BYTES, Output } from './output.ts'
 import { MAX_OBJECTS, scan } from './scan.ts'
 import { copyItem, copyValue, isWellFormed, MAX_DEPTH } from './value.ts'
 
@@ -52,8 +52,6 @@ const { utf8Write } = Buffer.prototype as unknown as {
 }
 /** Longer texts are written by native code: it takes as long to call it as to write so much. */
 const SHORT_TEXT = 40
-/** So many are copied in less time than it takes to call native code. */
-const FEW_BYTES = 64
 /** An encoder keeps its buffer; one whose buffer has grown beyond this is replaced. */
 const KEPT_BYTES = 256 * 1024
 

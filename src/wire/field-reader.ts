@@ -137,8 +137,11 @@ export class FieldReader {
   bin(field: string): Uint8Array {
     const head = this.#peek()
     if (head < 0xc4 || head > 0xc6) this.refuse(`${field} is ${shown(this.#value())}; it must be bytes`)
-    const end = this.#scan(1)
-    const from = this.#pos + 1 + (1 << (head - 0xc4))
+    const width = 1 << (head - 0xc4)
+    const from = this.#pos + 1 + width
+    const end = from > this.#end ? from : from + uintOf(this.#bytes, this.#pos + 1, width)
+    // Says what is missing.
+    if (end > this.#end) this.#scan(1)
     this.#pos = end
     return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + from, end - from)
   }
