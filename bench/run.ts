@@ -14,6 +14,12 @@ import type { Sample, Workload } from './workloads/workload.ts'
 
 const program = fileURLToPath(new URL('./run-case.js', import.meta.url))
 
+/** What is forgotten if this process exits before its cases have ended. */
+const unforgotten = new Set<() => void>()
+process.once('exit', () => {
+  for (const forget of unforgotten) forget()
+})
+
 /** The process of one case, which works when it is told to. */
 class CaseProcess {
   readonly system: string
@@ -29,7 +35,7 @@ class CaseProcess {
     this.system = system
     const env = { ...process.env, SLUICE_FILE_DIR: this.#dir }
     this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced', env })
-    process.once('exit', this.#forget)
+    unforgotten.add(this.#forget)
     this.#gone = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`the process of ${workload} with ${system} ended with exit code ${code}`)
     })
@@ -52,7 +58,7 @@ class CaseProcess {
     this.#isEnding = true
     if (this.#child.connected) this.#child.disconnect()
     await this.#gone.catch(() => {})
-    process.off('exit', this.#forget)
+    unforgotten.delete(this.#forget)
     this.#forget()
   }
 }
