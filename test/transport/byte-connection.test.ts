@@ -1,0 +1,77 @@
+// When what was gathered for a connection leaves: at the end of the turn, or as soon as 16 calls have begun or ended in it.
+import { ByteConnection, type Frame, type Pipe } from 'sluice'
+import { VirtualEnv } from 'sluice/testing'
+import { FrameReader } from '../../src/wire/frame-reader.ts'
+import { assert, suite } from '../support/suite.ts'
+
+const test = suite('transport/byte-connection.test.ts')
+
+/** A connection, and the frames of each write so far. */
+function written() {
+  const writes: Frame['kind'][][] = []
+  const reader = new FrameReader()
+  const pipe: Pipe = {
+    remote: 'nowhere',
+    write: (bytes) => {
+      const kinds: Frame['kind'][] = []
+      reader.push(bytes, ({ kind }) => kinds.push(kind))
+      return writes.push(kinds) > 0
+    },
+    attach: () => {},
+    keepAlive: () => {},
+    end: () => {},
+    destroy: () => {},
+  }
+  return { writes, connection: new ByteConnection(pipe, new VirtualEnv()) }
+}
+
+const accept = (stream: number): Frame => ({ kind: 'accept', stream, items: 0, bytes: 0 })
+const end = (stream: number): Frame => ({ kind: 'end', stream, ending: 'complete', total: 0 })
+const open = (stream: number): Frame => ({
+  ...({ kind: 'open', stream, instanceId: 'i', endpoint: 'a.b.c', contextId: 'x', callId: 'x', hops: [] } as const),
+  ...{ metadata: undefined, remainingMs: undefined, items: 32, bytes: 1024, request: Uint8Array.of(0xc0), ended: true },
+})
+const streams = (count: number): number[] => Array.from({ length: count }, (_, index) => 2 * index + 1)
+const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+for (const [what, frame] of [
+  ['begins', open],
+  ['ends', end],
+] as const) {
+  test(`what ${what} 16 calls is written at once, and the rest at the end of the turn`, async () => {
+    const { writes, connection } = written()
+    for (const stream of streams(40)) connection.send(frame(stream))
+    assert.equal(
+      writes.map(({ length }) => length),
+      [16, 16],
+    )
+    await endOfTurn()
+    assert.equal(
+      writes.map(({ length }) => length),
+      [16, 16, 8],
+    )
+  })
+}
+
+test('a lone call waits for no other, and what moves no call is not counted', async () => {
+  const { writes, connection } = written()
+  connection.send(open(1))
+  for (const stream of streams(100)) connection.send(accept(stream))
+  for (let seq = 0; seq < 100; seq++) connection.sendItem(1, seq, seq)
+  assert.equal(writes, [])
+  await endOfTurn()
+  assert.is(writes.length, 1)
+  assert.equal([...new Set(writes[0])], ['open', 'accept', 'items'])
+})
+
+test('each write counts anew', async () => {
+  const { writes, connection } = written()
+  for (let turn = 0; turn < 3; turn++) {
+    for (const stream of streams(10)) connection.send(end(stream))
+    await endOfTurn()
+  }
+  assert.equal(
+    writes.map(({ length }) => length),
+    [10, 10, 10],
+  )
+})
