@@ -117,8 +117,12 @@ export class Run implements Dependant, Source {
   // ---- Source ----------------------------------------------------------------------------------------------------
 
   pull(): void {
-    if (this.mode !== IDLE) return this.pullSlowly()
-    this.mode = ASKED
+    if (this.mode === IDLE) this.resume(ASKED)
+    else this.pullSlowly()
+  }
+
+  private resume(mode: typeof ASKED | typeof AHEAD): void {
+    this.mode = mode
     void nextOf.call(this.iterator as AsyncGenerator).then(this.stepped, this.threw)
   }
 
@@ -134,8 +138,7 @@ export class Run implements Dependant, Source {
     } else if (this.mode === ASKED) {
       return
     } else if (this.isStraight && !this.stepping) {
-      this.mode = IDLE
-      this.pull()
+      this.resume(ASKED)
     } else if (this.state !== 'ended') {
       this.wanted = true
       this.step()
@@ -184,9 +187,8 @@ export class Run implements Dependant, Source {
         const isGenerator = this.iterator.next === nextOf
         if (this.killed) return this.unwind(this.iterator, 0)
         this.isStraight = isGenerator && pack === undefined && prefetch === 1 && this.host.checkItem === undefined
-        if (!this.isStraight) return this.step()
-        this.mode = AHEAD
-        void nextOf.call(this.iterator as AsyncGenerator).then(this.stepped, this.threw)
+        if (this.isStraight) this.resume(AHEAD)
+        else this.step()
       } else if (isThenable(result)) {
         this.await(result)
       } else {

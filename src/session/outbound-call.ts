@@ -12,7 +12,11 @@ import type { Entry, List } from '../core/list.ts'
 import type { ReceiveWindow } from '../stream/credit.ts'
 import type { Codec } from '../wire/codec.ts'
 import { sizesOf } from '../wire/decode.ts'
+import type { Frame } from '../wire/frame.ts'
 import { ItemQueue } from './item-queue.ts'
+
+/** What a listener says of a call. */
+export type Answered = Extract<Frame, { kind: 'accept' | 'reject' | 'items' | 'end' | 'fail' | 'closed' }>
 
 /** What an outbound call needs of its session. */
 export interface OutboundHost {
@@ -89,8 +93,26 @@ export class OutboundCall implements Dependant, Source, Pending {
     return this.#received > 0
   }
 
+  /** @throws SluiceError `data_loss` for what does not fit what was said before. */
+  hear(frame: Answered): void {
+    switch (frame.kind) {
+      case 'accept':
+        return this.#onAccept()
+      case 'reject':
+        return this.onReject(frame.error)
+      case 'items':
+        return this.#onItems(frame.seq, frame.count, frame.body)
+      case 'end':
+        return this.#onEnd(frame.total, frame.ending)
+      case 'fail':
+        return this.#onFail(frame.error, frame.closed)
+      case 'closed':
+        return this.#onClosed(frame.ending, frame.total)
+    }
+  }
+
   /** @throws SluiceError `data_loss` if it comes twice. */
-  onAccept(): void {
+  #onAccept(): void {
     if (this.#state === 'open') throw this.#loss('it was accepted twice')
     if (this.#state !== 'opening') return
     this.#state = 'open'
@@ -104,7 +126,7 @@ export class OutboundCall implements Dependant, Source, Pending {
   onReject(error: SluiceError): void {
     if (this.#state === 'open') throw this.#loss('it was rejected after it was accepted')
     // Killed before: its reader has long been told.
-    if (this.#state !== 'opening') return this.onClosed('cancelled', 0)
+    if (this.#state !== 'opening') return this.#onClosed('cancelled', 0)
     this.#isClosed = true
     this.#host.released()
     this.#over()
@@ -113,7 +135,7 @@ export class OutboundCall implements Dependant, Source, Pending {
   }
 
   /** @throws SluiceError `data_loss` for a gap, or a body that does not hold what it says. */
-  onItems(seq: number, count: number, body: Uint8Array): void {
+  #onItems(seq: number, count: number, body: Uint8Array): void {
     this.#mustBeAccepted('items')
     if (this.#state !== 'open') return
     if (seq !== this.#received) throw this.#loss(`item ${seq} came where ${this.#received} was due`)
@@ -131,22 +153,22 @@ export class OutboundCall implements Dependant, Source, Pending {
     this.#give(this.#items)
   }
 
-  onEnd(total: number, ending: Ending): void {
+  #onEnd(total: number, ending: Ending): void {
     this.#mustBeAccepted('an end')
     // Left in the meantime: the kill meets an end and is ignored, and no `closed` will follow.
-    if (this.#state !== 'open') return this.onClosed(ending, total)
+    if (this.#state !== 'open') return this.#onClosed(ending, total)
     if (total !== this.#received) throw this.#loss(`the stream ended after ${total} items; ${this.#received} came`)
     this.#end(undefined)
-    this.onClosed(ending, total)
+    this.#onClosed(ending, total)
   }
 
-  onFail(error: SluiceError, closed: boolean): void {
+  #onFail(error: SluiceError, closed: boolean): void {
     this.#mustBeAccepted('a failure')
     if (this.#state === 'open') this.#end(error)
-    if (closed) this.onClosed('error', this.#received)
+    if (closed) this.#onClosed('error', this.#received)
   }
 
-  onClosed(ending: Ending, total: number): void {
+  #onClosed(ending: Ending, total: number): void {
     this.#mustBeAccepted('closed')
     if (this.#isClosed) return
     this.#isClosed = true
@@ -169,7 +191,7 @@ export class OutboundCall implements Dependant, Source, Pending {
     } else if (this.#state === 'open') {
       this.#end(error)
     }
-    this.onClosed('error', this.#received)
+    this.#onClosed('error', this.#received)
   }
 
   /** The other side did not keep to the protocol with this stream, and was told so. */

@@ -40,7 +40,7 @@ import {
 } from './budget.ts'
 import { InboundCall, type InboundHost } from './inbound-call.ts'
 import { KEEPALIVE, Keepalive } from './keepalive.ts'
-import { OutboundCall, type OutboundHost } from './outbound-call.ts'
+import { type Answered, OutboundCall, type OutboundHost } from './outbound-call.ts'
 import { StreamTable } from './stream-table.ts'
 import { tellInstances, type Untold } from './tell-instances.ts'
 
@@ -468,7 +468,7 @@ export class Session implements OutboundHost, InboundHost {
     const call = this.#outboundOf(stream)
     if (call === undefined) return
     try {
-      tell(call, frame)
+      call.hear(frame)
     } catch (thrown) {
       const error = SluiceError.from(thrown)
       this.#send({ kind: 'kill', stream, error })
@@ -564,27 +564,6 @@ export class Session implements OutboundHost, InboundHost {
     this.#outbound.clear()
     this.#inbound.clear()
     this.#host.onClose(error)
-  }
-}
-
-/** What a listener says of a call. */
-type Answered = Extract<Frame, { kind: 'accept' | 'reject' | 'items' | 'end' | 'fail' | 'closed' }>
-
-/** @throws SluiceError `data_loss` for what does not fit what was said before. */
-function tell(call: OutboundCall, frame: Answered): void {
-  switch (frame.kind) {
-    case 'accept':
-      return call.onAccept()
-    case 'reject':
-      return call.onReject(frame.error)
-    case 'items':
-      return call.onItems(frame.seq, frame.count, frame.body)
-    case 'end':
-      return call.onEnd(frame.total, frame.ending)
-    case 'fail':
-      return call.onFail(frame.error, frame.closed)
-    case 'closed':
-      return call.onClosed(frame.ending, frame.total)
   }
 }
 

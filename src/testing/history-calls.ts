@@ -127,11 +127,10 @@ export const agreement: Rule = ({ attempts }, accuse) => {
     }
     // What the caller does itself, and what happens on the way, needs no word from the callee.
     if (caller.has('call.kill') || (caller.down !== undefined && caller.down.n < end.n)) continue
-    // A call whose context is killed at the callee, by its deadline say, is answered by the session itself.
-    const told = answer ?? callee.first('handler.kill')
-    if (told?.code !== end.code) {
-      accuse('the caller hears of an end that the callee has not told', present(end, told))
-    }
+    // A deadline that passes at the callee first is told by the session itself; no other kill is.
+    const late = callee.first('handler.kill')?.code === 'deadline_exceeded' ? 'deadline_exceeded' : undefined
+    const told = answer === undefined ? late : answer.code
+    if (told !== end.code) accuse('the caller hears of an end that the callee has not told', present(end, answer))
   }
 }
 

@@ -101,7 +101,7 @@ export class ByteConnection implements Connection {
   send(frame: Frame): boolean {
     if (this.#state !== 'open') return true
     this.#writer.write(frame)
-    if ((frame.kind === 'open' || frame.kind === 'end') && ++this.#calls === FLUSH_CALLS) this.#flush()
+    if (beginsOrEnds(frame) && ++this.#calls === FLUSH_CALLS) this.#flush()
     else this.#gathered()
     return this.#writable
   }
@@ -240,4 +240,9 @@ export class ByteConnection implements Connection {
     this.#error ??= orderly ? undefined : new SluiceError('unavailable', `the connection to ${this.remote} ${why}`)
     this.#events?.close(this.#error)
   }
+}
+
+/** Whether somebody at the other side begins to work on a call by this frame, or ends waiting for one. */
+function beginsOrEnds({ kind }: Frame): boolean {
+  return kind === 'open' || kind === 'end' || kind === 'fail' || kind === 'reject'
 }

@@ -268,6 +268,10 @@ test('a deadline that passes at the callee first is its word: the caller may hea
   const ends = of('call.end', { code: 'deadline_exceeded' })
   assert.ok(rulesOf(numbered(patch(ends, () => ({ code: 'internal' }))(events))).has('agreement'))
   assert.ok(rulesOf(numbered(drop(of('handler.kill'))(events))).has('agreement'))
+  // No other kill at the callee speaks for it.
+  const killed = of('handler.kill', { code: 'deadline_exceeded' })
+  const cancelled = patch(killed, () => ({ code: 'cancelled' }))(patch(ends, () => ({ code: 'cancelled' }))(events))
+  assert.ok(rulesOf(numbered(cancelled)).has('agreement'))
 })
 
 test('there are broken histories for every rule', () => {

@@ -1,5 +1,5 @@
 // When what was gathered for a connection leaves: at the end of the turn, or as soon as 16 calls have begun or ended in it.
-import { ByteConnection, type Frame, type Pipe } from 'sluice'
+import { ByteConnection, type Frame, type Pipe, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import { FrameReader } from '../../src/wire/frame-reader.ts'
 import { assert, suite } from '../support/suite.ts'
@@ -27,6 +27,9 @@ function written() {
 
 const accept = (stream: number): Frame => ({ kind: 'accept', stream, items: 0, bytes: 0 })
 const end = (stream: number): Frame => ({ kind: 'end', stream, ending: 'complete', total: 0 })
+const error = new SluiceError('aborted', 'asked to fail')
+const fail = (stream: number): Frame => ({ kind: 'fail', stream, error, closed: true })
+const reject = (stream: number): Frame => ({ kind: 'reject', stream, error })
 const open = (stream: number): Frame => ({
   ...({ kind: 'open', stream, instanceId: 'i', endpoint: 'a.b.c', contextId: 'x', callId: 'x', hops: [] } as const),
   ...{ metadata: undefined, remainingMs: undefined, items: 32, bytes: 1024, request: Uint8Array.of(0xc0), ended: true },
@@ -37,6 +40,8 @@ const endOfTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 for (const [what, frame] of [
   ['begins', open],
   ['ends', end],
+  ['fails', fail],
+  ['rejects', reject],
 ] as const) {
   test(`what ${what} 16 calls is written at once, and the rest at the end of the turn`, async () => {
     const { writes, connection } = written()

@@ -86,7 +86,7 @@ export type EventBody =
     })
   | (OfCall & { readonly type: 'handler.refused'; readonly code: Code; readonly retryable: boolean })
   | (OfCall & { readonly type: 'handler.start' })
-  /** What the caller is told at the end of the stream; missing if the caller has left. */
+  /** What the caller is told at the end of the stream; missing if the caller has left, or its deadline passed here first. */
   | (OfCall & { readonly type: 'handler.answer'; readonly code?: Code })
   /** Killed, and alive after the grace time. */
   | (OfCall & { readonly type: 'handler.orphan' })
