@@ -42,6 +42,8 @@ export class InboundCall implements Dependant, Call, Answer {
   next: Entry | null = null
   /** @internal */
   list: List<Entry> | null = null
+  /** @internal */
+  chained: InboundCall | undefined
   readonly stream: number
   readonly endpoint: string
   readonly instanceId: string

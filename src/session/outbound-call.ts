@@ -42,6 +42,8 @@ export class OutboundCall implements Dependant, Source, Pending {
   next: Entry | null = null
   /** @internal */
   list: List<Entry> | null = null
+  /** @internal */
+  chained: OutboundCall | undefined
   readonly stream: number
   readonly call: Call
   readonly #host: OutboundHost

@@ -188,7 +188,7 @@ export class Session implements OutboundHost, InboundHost {
     const stream = this.#nextStream
     this.#nextStream += 2
     const outbound = new OutboundCall(this, stream, call, window)
-    this.#outbound.set(stream, outbound)
+    this.#outbound.add(outbound)
     this.#unclosed++
     this.#chatter.earn(CHATTER_PER_CALL)
     if (this.#outbound.size === 1) this.#connection.keepAlive(true)
@@ -288,9 +288,9 @@ export class Session implements OutboundHost, InboundHost {
 
   forget(call: OutboundCall | InboundCall): void {
     if (call instanceof OutboundCall) {
-      this.#outbound.delete(call.stream)
+      this.#outbound.delete(call)
       if (this.#outbound.size === 0) this.#connection.keepAlive(false)
-    } else if (this.#inbound.delete(call.stream)) {
+    } else if (this.#inbound.delete(call)) {
       this.#requestsWeight -= call.weight
       this.#waiting.remove(call)
     }
@@ -439,7 +439,7 @@ export class Session implements OutboundHost, InboundHost {
     const context = Context.forRemote({ id, callId, path, metadata, timeoutMs, env: this.#host.env })
     const { endpoint, instanceId } = frame
     const call = new InboundCall(this, { stream, endpoint, instanceId, request, weight, context, credit: frame })
-    this.#inbound.set(stream, call)
+    this.#inbound.add(call)
     this.#requestsWeight += weight
     try {
       const taken = this.#host.dispatch(call)

@@ -5,15 +5,25 @@
  * what a call cost.
  */
 
+/** A call as it is kept here: those that share a place are linked to each other. */
+export interface Chained<Call> {
+  readonly stream: number
+  /** @internal The next one at the same place of the table. */
+  chained: Call | undefined
+}
+
 /** Room for so many is kept. */
 const LEAST = 64
 /** What a burst of calls has needed is given back once none is left. */
 const KEPT = 1_024
 
-/** Open addressing with linear probing: numbers of streams count up in twos, and lie side by side. */
-export class StreamTable<Call> {
-  #keys = new Int32Array(LEAST)
-  #calls: (Call | undefined)[] = new Array(LEAST).fill(undefined)
+/**
+ * Chained, for two reasons: numbers of streams count up in twos, so with as many places as calls hardly two share one;
+ * and taking one out touches nobody else, however many are open. (With the calls side by side in open addressing, closing
+ * the gap walks over all that are open.)
+ */
+export class StreamTable<Call extends Chained<Call>> {
+  #first: (Call | undefined)[] = new Array(LEAST).fill(undefined)
   #mask = LEAST - 1
   #size = 0
 
@@ -22,67 +32,63 @@ export class StreamTable<Call> {
   }
 
   get(stream: number): Call | undefined {
-    return this.#calls[this.#find(stream)]
+    let call = this.#first[this.#place(stream)]
+    while (call !== undefined && call.stream !== stream) call = call.chained
+    return call
   }
 
-  /** @param stream above 0, and not in the table */
-  set(stream: number, call: Call): void {
-    if (2 * ++this.#size > this.#keys.length) this.#resize(2 * this.#keys.length)
-    this.#put(stream, call)
+  /** @param call of a stream that is not in the table */
+  add(call: Call): void {
+    if (++this.#size > this.#first.length) this.#resize(2 * this.#first.length)
+    this.#put(call)
   }
 
-  delete(stream: number): boolean {
-    let gap = this.#find(stream)
-    if (this.#keys[gap] === 0) return false
-    this.#size--
-    // What was pushed on by collisions moves back, so that nothing is ever looked for across a gap.
-    for (let at = (gap + 1) & this.#mask; this.#keys[at] !== 0; at = (at + 1) & this.#mask) {
-      const wanted = this.#home(this.#keys[at] as number)
-      if (((at - wanted) & this.#mask) < ((at - gap) & this.#mask)) continue
-      this.#keys[gap] = this.#keys[at] as number
-      this.#calls[gap] = this.#calls[at]
-      gap = at
+  /** False if it is not in the table. */
+  delete(call: Call): boolean {
+    const place = this.#place(call.stream)
+    let before: Call | undefined
+    let at = this.#first[place]
+    while (at !== call) {
+      if (at === undefined) return false
+      before = at
+      at = at.chained
     }
-    this.#keys[gap] = 0
-    this.#calls[gap] = undefined
-    if (this.#size === 0 && this.#keys.length > KEPT) this.#resize(LEAST)
+    if (before === undefined) this.#first[place] = call.chained
+    else before.chained = call.chained
+    // One that has left, and may be old, keeps no younger one from being collected.
+    call.chained = undefined
+    this.#size--
+    if (this.#size === 0 && this.#first.length > KEPT) this.#resize(LEAST)
     return true
   }
 
   /** A copy, so that calls may come and go while it is walked. */
   toArray(): Call[] {
-    return this.#calls.filter((call) => call !== undefined)
+    const calls: Call[] = []
+    for (let call of this.#first) for (; call !== undefined; call = call.chained) calls.push(call)
+    return calls
   }
 
   clear(): void {
+    for (const call of this.toArray()) call.chained = undefined
     this.#size = 0
     this.#resize(LEAST)
   }
 
-  #home(stream: number): number {
+  #place(stream: number): number {
     return (stream >> 1) & this.#mask
   }
 
-  /** Where the stream is, or the gap where it would be. */
-  #find(stream: number): number {
-    let at = this.#home(stream)
-    while (this.#keys[at] !== stream && this.#keys[at] !== 0) at = (at + 1) & this.#mask
-    return at
+  #put(call: Call): void {
+    const place = this.#place(call.stream)
+    call.chained = this.#first[place]
+    this.#first[place] = call
   }
 
-  #put(stream: number, call: Call): void {
-    const at = this.#find(stream)
-    this.#keys[at] = stream
-    this.#calls[at] = call
-  }
-
-  #resize(capacity: number): void {
-    const keys = this.#keys
-    const calls = this.#calls
-    this.#keys = new Int32Array(capacity)
-    this.#calls = new Array(capacity).fill(undefined)
-    this.#mask = capacity - 1
-    if (this.#size === 0) return
-    for (let at = 0; at < keys.length; at++) if (keys[at] !== 0) this.#put(keys[at] as number, calls[at] as Call)
+  #resize(places: number): void {
+    const calls = this.#size === 0 ? [] : this.toArray()
+    this.#first = new Array(places).fill(undefined)
+    this.#mask = places - 1
+    for (const call of calls) this.#put(call)
   }
 }
