@@ -56,10 +56,16 @@ export class Turn {
   #began = 0
   #armed = false
   #waiting: (() => void)[] = []
+  #ending: (() => void)[] = []
   readonly #reset = () => {
     this.#armed = false
     this.#spent = 0
     this.#lookAt = 1
+    if (this.#ending.length > 0) {
+      const ending = this.#ending
+      this.#ending = []
+      for (const run of ending) run()
+    }
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []
@@ -110,6 +116,12 @@ export class Turn {
     }
     this.#lookAt = this.#spent - (this.#spent % LOOK_EVERY) + LOOK_EVERY
     return false
+  }
+
+  /** Runs `run` at the end of this turn. It may not throw. */
+  atEnd(run: () => void): void {
+    this.begin()
+    this.#ending.push(run)
   }
 
   /** Runs `run` at the beginning of the next turn. */

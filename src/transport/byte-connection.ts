@@ -1,6 +1,7 @@
 /**
- * Frames over a pipe of bytes, for every transport that has one: encodes what is sent into one buffer per turn of the
- * event loop, and finds the frames in what comes. A lone frame leaves in the turn it was made.
+ * Frames over a pipe of bytes, for every transport that has one: encodes what is sent into one buffer, which is written at
+ * the end of the tick, and finds the frames in what comes. Items that come in further ticks of the same turn of the event
+ * loop, as of many streams whose timers are due together, are written at its end: a write costs more than they do.
  */
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
@@ -35,7 +36,7 @@ export interface PipeEvents {
   close(why: string): void
 }
 
-/** What was gathered is written at this size, or at the end of the turn. */
+/** What was gathered is written at this size, whatever else comes in the same tick. */
 const FLUSH_BYTES = 128 * 1024
 /**
  * Or when so many calls have begun or ended in it: the other side works on them while this one goes on. Without it, two
@@ -61,7 +62,10 @@ export class ByteConnection implements Connection {
   #early: Uint8Array[] = []
   /** Why the pipe has ended, while nobody has heard what came before that. */
   #earlyEnd: string | undefined
+  /** What is gathered will be written at the end of this tick. */
   #flushing = false
+  /** In this turn of the event loop, at whose end it will be done again. */
+  #hasWritten = false
   /** That have begun or ended in what is gathered. */
   #calls = 0
   #writable = true
@@ -102,13 +106,13 @@ export class ByteConnection implements Connection {
     if (this.#state !== 'open') return true
     this.#writer.write(frame)
     if (beginsOrEnds(frame) && ++this.#calls === FLUSH_CALLS) this.#flush()
-    else this.#gathered()
+    else this.#gathered(false)
     return this.#writable
   }
 
   sendItem(stream: number, seq: number, item: unknown): number {
     const bytes = this.#writer.item(stream, seq, item, this.#itemRules)
-    this.#gathered()
+    this.#gathered(this.#hasWritten)
     return bytes
   }
 
@@ -141,15 +145,23 @@ export class ByteConnection implements Connection {
     this.#pipe.destroy()
   }
 
-  #gathered(): void {
+  #gathered(canWait: boolean): void {
     if (this.#writer.size >= FLUSH_BYTES) return this.#flush()
-    if (this.#flushing) return
+    if (canWait || this.#flushing) return
     this.#flushing = true
-    this.#env.tick(this.#endOfTurn)
+    this.#env.tick(this.#endOfTick)
+  }
+
+  readonly #endOfTick = (): void => {
+    this.#flushing = false
+    this.#flush()
+    if (this.#hasWritten) return
+    this.#hasWritten = true
+    this.#env.turn.atEnd(this.#endOfTurn)
   }
 
   readonly #endOfTurn = (): void => {
-    this.#flushing = false
+    this.#hasWritten = false
     this.#flush()
   }
 

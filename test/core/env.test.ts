@@ -68,6 +68,23 @@ test('the moment of a turn is that of its first use', () => {
   assert.is(turn.begin(), 7)
 })
 
+test('what is for the end of a turn runs once, before what was deferred to the next', () => {
+  const { turn, pass, immediates } = playedTurn()
+  const ran: string[] = []
+  turn.defer(() => ran.push('deferred'))
+  turn.atEnd(() => {
+    ran.push('end')
+    turn.atEnd(() => ran.push('end of the next'))
+  })
+  assert.is(immediates.length, 1)
+  assert.equal(ran, [])
+  pass()
+  assert.equal(ran, ['end', 'deferred'])
+  pass()
+  assert.equal(ran, ['end', 'deferred', 'end of the next'])
+  assert.is(immediates.length, 0)
+})
+
 test('what is deferred runs in the next turn, in order, and not before', () => {
   const { turn, pass } = playedTurn()
   const ran: number[] = []

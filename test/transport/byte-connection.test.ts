@@ -1,4 +1,5 @@
-// When what was gathered for a connection leaves: at the end of the turn, or as soon as 16 calls have begun or ended in it.
+// When what was gathered for a connection leaves: at the end of the tick; or as soon as 16 calls have begun or ended in it;
+// and items that come after others of the same turn of the event loop at the end of the turn.
 import { ByteConnection, type Frame, type Pipe, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import { FrameReader } from '../../src/wire/frame-reader.ts'
@@ -67,6 +68,44 @@ test('a lone call waits for no other, and what moves no call is not counted', as
   await endOfTurn()
   assert.is(writes.length, 1)
   assert.equal([...new Set(writes[0])], ['open', 'accept', 'items'])
+})
+
+/** Runs what is given in one turn of the event loop, one after the other, each with a tick of its own. */
+async function inOneTurn(...runs: readonly (() => void)[]): Promise<void> {
+  for (const run of runs) {
+    run()
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+  }
+}
+
+test('an item leaves at the end of its tick, and those of later ticks of the same turn leave together', async () => {
+  const { writes, connection } = written()
+  let atSecond = -1
+  await inOneTurn(
+    () => connection.sendItem(1, 0, 'a'),
+    () => {
+      atSecond = writes.length
+      connection.sendItem(3, 0, 'b')
+    },
+    () => connection.sendItem(5, 0, 'c'),
+    () => connection.sendItem(3, 1, 'd'),
+  )
+  assert.is(atSecond, 1)
+  assert.equal(writes, [['items']])
+  await endOfTurn()
+  assert.equal(writes, [['items'], ['items', 'items', 'items']])
+  await inOneTurn(() => connection.sendItem(1, 1, 'e'))
+  assert.is(writes.length, 3)
+})
+
+test('what is no item leaves at the end of its tick, with the items before it', async () => {
+  const { writes, connection } = written()
+  await inOneTurn(
+    () => connection.sendItem(1, 0, 'a'),
+    () => connection.sendItem(3, 0, 'b'),
+    () => connection.send(end(1)),
+  )
+  assert.equal(writes, [['items'], ['items', 'end']])
 })
 
 test('each write counts anew', async () => {
