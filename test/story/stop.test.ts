@@ -103,12 +103,17 @@ story(test, 'every way of a handler to end by its own fired signal counts as end
       const client = await world.client(0, 'story.ends.generate')
       const stream = await client.generate('go')
       const items: unknown[] = []
+      const came = deferred()
       const reading = outcome(
         (async () => {
-          for await (const item of stream.values()) items.push(item)
+          for await (const item of stream.values()) {
+            items.push(item)
+            came.resolve()
+          }
         })(),
       )
-      await up.promise
+      // After a kill nothing more is delivered, also of what was yielded before it.
+      await Promise.all([up.promise, came.promise])
       stream.context[how]('enough')
       const { error } = await reading
       assert.is(error?.code, how === 'stop' ? undefined : 'cancelled', `${name}, ${how}: ${error?.message}`)
