@@ -87,6 +87,8 @@ export class Reader implements Dependant, Call, OpenCall {
   /** Who waits for the next item; those behind are queued. A field, because there is hardly ever more than one. */
   private resolve: Resolve | undefined = undefined
   private queue: Resolve[] | undefined = undefined
+  /** The answer to a `read` that came from within its own pull. */
+  private early: IteratorResult<unknown> | undefined = undefined
   /** A pull is unanswered, or waits for the next turn. */
   private busy = false
   private pulling = false
@@ -181,14 +183,22 @@ export class Reader implements Dependant, Call, OpenCall {
     if (this.over) return this.afterwards()
     const source = this.source
     if (this.resolve !== undefined || this.busy || source === undefined) return this.wait()
-    // Pulled after it, not within it: V8 compiles what an executor calls as within a `try`, a tenth of the shortest item.
-    const read = new Promise<IteratorResult<unknown>>((resolve) => {
-      this.resolve = resolve
-    })
+    // Pulled before the promise is made, and never within its executor: V8 compiles what that calls as within a `try`.
     this.busy = true
     if (this.turn.spend()) this.giveWay()
     else source.pull()
-    return read
+    if (!this.busy || this.over || this.resolve !== undefined) return this.pulled()
+    return new Promise((resolve) => {
+      this.resolve = resolve
+    })
+  }
+
+  /** What the pull has brought at once; or not, as when all that came was an item without data. */
+  private pulled(): Promise<IteratorResult<unknown>> {
+    const { early } = this
+    if (early === undefined) return this.over ? this.afterwards() : this.wait()
+    this.early = undefined
+    return Promise.resolve(early)
   }
 
   private wait(): Promise<IteratorResult<unknown>> {
@@ -352,7 +362,12 @@ export class Reader implements Dependant, Call, OpenCall {
   }
 
   private answer(result: IteratorResult<unknown> | Promise<never>): void {
-    const resolve = this.resolve as Resolve
+    const { resolve } = this
+    if (resolve === undefined) {
+      // Within `read`: whoever reads has no promise yet.
+      this.early = result as IteratorResult<unknown>
+      return
+    }
     this.resolve = this.queue?.shift()
     resolve(result)
   }

@@ -86,6 +86,47 @@ test('a source that answers within its pull is asked in a loop, not ever deeper'
   assert.is(items[99_999], 99_999)
 })
 
+const comes = ({ reader }: Played) => reader.item('a')
+const ends = ({ reader }: Played) => reader.end()
+const fails = ({ reader }: Played) => reader.fail(boom())
+const killed = ({ reader }: Played) => reader.context.kill('enough')
+for (const [what, answers, expected] of [
+  ['an item', [comes], ['a', 'next']],
+  ['an annotation without data', [({ reader }) => reader.item(annotate(undefined, { event: 'ping' }))], ['next']],
+  ['an item and the end', [comes, ends], ['a']],
+  ['the end', [ends], []],
+  ['an error', [fails], ['data_loss']],
+  ['an item and an error', [comes, fails], ['a', 'data_loss']],
+  ['a kill', [killed], ['cancelled']],
+  ['an item and a kill', [comes, killed], ['a', 'cancelled']],
+  ['that the caller leaves', [({ reader }) => reader.leave('enough')], []],
+] as [string, ((side: Played) => void)[], unknown[]][]) {
+  test(`${what} from within the pull of the first read is read like any other`, async () => {
+    const side = played()
+    side.hand.answer = () => {
+      side.hand.answer = () => (side.hand.pulls === 2 ? side.reader.item('next') : side.reader.end())
+      for (const answer of answers) answer(side)
+    }
+    assert.equal(await drain(side), expected)
+  })
+}
+
+test('a read from within the pull of another takes an item of its own', async () => {
+  const side = played()
+  const inner: Promise<unknown>[] = []
+  side.hand.answer = () => {
+    side.hand.answer = undefined
+    inner.push(side.reader.read())
+  }
+  const outer = side.reader.read()
+  side.reader.item('a')
+  side.reader.item('b')
+  side.reader.end()
+  const values = await Promise.all([outer, ...inner])
+  assert.equal(values.map((result) => (result as { value: unknown }).value).sort(), ['a', 'b'])
+  assert.equal(await drain(side), [])
+})
+
 test('annotations without data are skipped for those who want items alone, and pulled past', async () => {
   const { reader, hand } = played()
   const bare = reader.read()
