@@ -259,6 +259,13 @@ test('imports point down, never up or to a neighbour of the same layer', () => {
   assert.equal(upwardImports(sources), [])
 })
 
+test('of rxjs one class is loaded, not every operator', () => {
+  const whole = (files: Sources) =>
+    [...files].filter(([, text]) => /^(import|export) (?!type )[^;]*?from 'rxjs'$/m.test(text)).map(([name]) => name)
+  assert.equal(whole(invented({ 'a.ts': "import type { X } from 'rxjs'", 'b.ts': "import { X } from 'rxjs'" })), ['b.ts'])
+  assert.equal(whole(sources), [])
+})
+
 test('no imports go round in a circle at run time', () => {
   const circle = {
     'core/a.ts': "import './b.ts'",

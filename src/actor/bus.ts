@@ -3,7 +3,8 @@
  * endpoint sees what passes. Events are made only while somebody observes that endpoint; nothing is buffered and items
  * are by reference. A subscriber that throws is reported by RxJS as an uncaught error, not to the call.
  */
-import { Observable, type Subscriber } from 'rxjs'
+import type { Observable, Subscriber } from 'rxjs'
+import { Observable as RxObservable } from 'rxjs/internal/Observable'
 import type { Call, Dispatch, Ending, Tap } from '../core/call.ts'
 import { matchEndpoint } from '../core/endpoint-id.ts'
 import type { Env } from '../core/env.ts'
@@ -60,7 +61,7 @@ export class Bus {
    */
   observe(pattern: string): Observable<BusEvent> {
     const matches = matchEndpoint(pattern)
-    return new Observable<BusEvent>((subscriber) => {
+    return new RxObservable<BusEvent>((subscriber) => {
       if (this.#closed) return subscriber.complete()
       const observer: Observer = { pattern, since: this.#clock.now(), matches, subscriber }
       this.#observers.add(observer)
