@@ -262,7 +262,9 @@ test('imports point down, never up or to a neighbour of the same layer', () => {
 test('of rxjs one class is loaded, not every operator', () => {
   const whole = (files: Sources) =>
     [...files].filter(([, text]) => /^(import|export) (?!type )[^';]*?from 'rxjs'$/m.test(text)).map(([name]) => name)
-  assert.equal(whole(invented({ 'a.ts': "import type { X } from 'rxjs'", 'b.ts': "import { X } from 'rxjs'" })), ['b.ts'])
+  assert.equal(whole(invented({ 'a.ts': "import type { X } from 'rxjs'", 'b.ts': "import { X } from 'rxjs'" })), [
+    'b.ts',
+  ])
   assert.equal(whole(sources), [])
 })
 
