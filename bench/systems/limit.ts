@@ -2,7 +2,8 @@
  * The limit between two processes: `node:net` and @msgpack/msgpack by hand. Streams share a connection; the items of a
  * stream are encoded together, frames gathered into one write per turn of the event loop (or at 64 KiB of binary items),
  * credit is granted as items are taken and its window adapts from 32 to 4,096, and a connection sends 512 items per turn,
- * so that streams have their share. No limits, no errors, no deadlines, no hops, no discovery: whoever carries those can hardly be faster.
+ * so that streams have their share. No limits, no errors, no deadlines, no hops, no discovery: whoever carries those can
+ * hardly be faster.
  *
  *     u32 length, u8 kind, u32 stream, then: open: u8 (1: echo), a value · items: an array · credit: u32 items
  */

@@ -24,7 +24,7 @@ export interface Env {
   timer(delayMs: number, run: () => void, options: TimerOptions): Timer
   /** Runs `run` in a later turn of the event loop. */
   immediate(run: () => void): void
-  /** Runs `run` at the end of this turn's work, after the promise jobs that are due. */
+  /** Runs `run` at the end of this tick: of one callback of the event loop, after the promise jobs that are due. */
   tick(run: () => void): void
   /** A number in [0, 1). */
   random(): number

@@ -44,7 +44,7 @@ for (const [what, frame] of [
   ['fails', fail],
   ['rejects', reject],
 ] as const) {
-  test(`what ${what} 16 calls is written at once, and the rest at the end of the turn`, async () => {
+  test(`what ${what} 16 calls is written at once, and the rest at the end of the tick`, async () => {
     const { writes, connection } = written()
     for (const stream of streams(40)) connection.send(frame(stream))
     assert.equal(
