@@ -35,7 +35,7 @@ export interface Env {
 }
 
 /** Items and calls after which a pull waits for the next turn of the event loop. */
-const TURN_ITEMS = 2048
+const TURN_ITEMS = 8192
 /** Milliseconds after which a pull waits for the next turn. */
 const TURN_MS = 10
 /** Items and calls between two looks at the clock. */

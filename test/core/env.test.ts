@@ -26,12 +26,12 @@ function spendAll(turn: Turn, most = 10_000): number {
   return spent
 }
 
-test('a turn is used up at its 2,048th item', () => {
+test('a turn is used up at its 8,192nd item', () => {
   const { turn, pass } = playedTurn()
-  assert.is(spendAll(turn), 2048)
+  assert.is(spendAll(turn), 8192)
   assert.is(turn.spend(), true)
   pass()
-  assert.is(spendAll(turn), 2048)
+  assert.is(spendAll(turn), 8192)
 })
 
 test('a turn is used up after 10 ms, looked at every 16 items', () => {
