@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { guard } from './guard.ts'
+import { instructions } from './instructions.ts'
 import { type Peer, peers, preparePeers } from './peers.ts'
 import { isOwn, judge, table, verdictLine } from './print.ts'
 import { Results } from './results.ts'
@@ -24,6 +25,7 @@ const HELP = `npm run bench [-- what…] [options]
   npm run bench -- charts FILE     pictures of the samples in FILE, for README and docs/performance.md
   npm run bench -- codec           encoding and decoding alone
   npm run bench -- idle            what 10,000 streams that wait take in memory
+  npm run bench -- instructions     of the processor, per item and call in one process (W1, W2), by valgrind
   npm run bench -- faults          killed, frozen and unreachable processes, timed against docs/promises.md
   npm run bench -- cancel          leaving a call through three processes
 
@@ -60,6 +62,7 @@ const scenario = SCENARIOS[positionals[0] ?? '']
 if (scenario !== undefined) await scenario()
 else if (positionals[0] === 'guard') await guard()
 else if (positionals[0] === 'charts') await drawn(positionals[1])
+else if (positionals[0] === 'instructions') await instructions(chosen(positionals.slice(1)).filter(isInProcess))
 else await compare()
 process.exit()
 
@@ -101,9 +104,7 @@ async function drawn(path: string | undefined): Promise<void> {
 async function compare(): Promise<void> {
   const withPeers = positionals.includes('peers')
   const filters = positionals.filter((each) => each !== 'peers')
-  const unknown = filters.find((filter) => !WORKLOADS.some(({ id }) => matches(id, filter)))
-  if (unknown !== undefined) usage(`no workload ${unknown}; there are ${WORKLOADS.map(({ id }) => id).join(', ')}`)
-  const workloads = WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
+  const workloads = chosen(filters)
   if (withPeers) preparePeers()
   const others = withPeers ? await installedPeers() : {}
 
@@ -121,6 +122,17 @@ async function compare(): Promise<void> {
   if (values.json) process.stdout.write(`${JSON.stringify(results.samples, null, 2)}\n`)
   else verdicts(workloads, results)
   process.stderr.write(`samples: ${relative(process.cwd(), results.path)}\n`)
+}
+
+/** The workloads that the filters name; without any, all. */
+function chosen(filters: readonly string[]): readonly Workload[] {
+  const unknown = filters.find((filter) => !WORKLOADS.some(({ id }) => matches(id, filter)))
+  if (unknown !== undefined) usage(`no workload ${unknown}; there are ${WORKLOADS.map(({ id }) => id).join(', ')}`)
+  return WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
+}
+
+function isInProcess({ limit }: Workload): boolean {
+  return limit === 'raw'
 }
 
 /** Those whose programs are there; of the others a line says what to install. */

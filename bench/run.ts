@@ -2,11 +2,12 @@
  * Runs the cases of a workload: each in a process of its own, all in turns, round by round, so that the machine's drift
  * hits all alike.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Results } from './results.ts'
 import { progress } from './verdict.ts'
@@ -21,7 +22,7 @@ process.once('exit', () => {
 })
 
 /** The process of one case, which works when it is told to. */
-class CaseProcess {
+export class CaseProcess {
   readonly system: string
   readonly #child: ChildProcess
   readonly #gone: Promise<never>
@@ -31,15 +32,20 @@ class CaseProcess {
   readonly #forget = () => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   #isEnding = false
 
-  constructor(workload: string, system: string, bestRate: number) {
+  constructor(workload: string, system: string, bestRate: number, how: ForkOptions = {}) {
     this.system = system
     const env = { ...process.env, SLUICE_FILE_DIR: this.#dir }
-    this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced', env })
+    this.#child = fork(program, [workload, system, String(bestRate)], { serialization: 'advanced', env, ...how })
     unforgotten.add(this.#forget)
     this.#gone = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`the process of ${workload} with ${system} ended with exit code ${code}`)
     })
     this.#gone.catch(() => {})
+  }
+
+  /** What it writes to stderr, if that is piped. */
+  get stderr(): Readable | null {
+    return this.#child.stderr
   }
 
   async heard(): Promise<unknown> {

@@ -8,6 +8,7 @@ import type { System } from './system.ts'
 const own: Readonly<Record<string, () => Promise<System>>> = {
   raw: async () => (await import('./raw.ts')).raw,
   'raw-own-promise': async () => (await import('./raw.ts')).rawOwnPromise,
+  'raw-giving-way': async () => (await import('./raw.ts')).rawGivingWay,
   limit: async () => (await import('./limit.ts')).limit,
   sluice: async () => (await import('./sluice.ts')).sluiceResponses,
   'sluice-values': async () => (await import('./sluice.ts')).sluiceValues,

@@ -1,6 +1,7 @@
 /**
  * The limit in one process: the generators themselves, bare, and behind one promise of their own per item, which is what
- * settling a pending `next()` on cancel costs at least.
+ * settling a pending `next()` on cancel costs at least. And the same where timers, sockets and signals get a turn beside a
+ * stream that is always ready, by sluice's rule.
  */
 import type { Item, Service, Small } from '../service.ts'
 import type { CallContext, System } from './system.ts'
@@ -22,6 +23,44 @@ function ownPromise(inner: AsyncGenerator<Item>): AsyncIterableIterator<Item> {
   }
 }
 
+const TURN_ITEMS = 8192
+const TURN_MS = 10
+const LOOK_EVERY = 16
+
+let spent = 0
+/** When this turn of the event loop was first looked at. */
+let since: number | undefined
+
+function isUsedUp(): boolean {
+  if (since === undefined) {
+    since = performance.now()
+    setImmediate(() => {
+      since = undefined
+      spent = 0
+    })
+  }
+  return spent >= TURN_ITEMS || performance.now() - since >= TURN_MS
+}
+
+type Settle = Parameters<ConstructorParameters<typeof Promise<IteratorResult<Item>>>[0]>
+
+function nextTurn(inner: AsyncGenerator<Item>, ...settle: Settle): void {
+  setImmediate(() => inner.next().then(...settle))
+}
+
+function givingWay(inner: AsyncGenerator<Item>): AsyncIterableIterator<Item> {
+  return {
+    next: () =>
+      new Promise((resolve, reject) => {
+        if (++spent % LOOK_EVERY === 0 && isUsedUp()) nextTurn(inner, resolve, reject)
+        else inner.next().then(resolve, reject)
+      }),
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
 const behind = (wrap: (items: AsyncGenerator<Item>) => AsyncIterable<Item>): System => ({
   local: async (service: Service) => ({
     one: (request) => last(service.echo(request)),
@@ -31,3 +70,4 @@ const behind = (wrap: (items: AsyncGenerator<Item>) => AsyncIterable<Item>): Sys
 
 export const raw: System = behind((items) => items)
 export const rawOwnPromise: System = behind(ownPromise)
+export const rawGivingWay: System = behind(givingWay)

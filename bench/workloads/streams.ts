@@ -80,11 +80,12 @@ const blobs: Workload = {
 export const STREAMS: readonly Workload[] = [
   hops('W1', 'a stream in one process, one hop', 1, [
     'raw-own-promise',
+    'raw-giving-way',
     'sluice',
     'sluice-values',
     'sluice-observable',
   ]),
-  hops('W1-3', 'a stream in one process, three hops', 3, ['raw-own-promise', 'sluice']),
+  hops('W1-3', 'a stream in one process, three hops', 3, ['raw-own-promise', 'raw-giving-way', 'sluice']),
   between('W3', 'one TCP stream of small items', 1, 'smalls'),
   between('W3-unique', 'the same, no text like any before', 1, 'uniques'),
   between('W5', 'a stream through three processes to a fourth', 3, 'smalls'),
