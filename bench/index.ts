@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { guard } from './guard.ts'
-import { instructions } from './instructions.ts'
+import { instructions, isValgrindHere } from './instructions.ts'
 import { type Peer, peers, preparePeers } from './peers.ts'
 import { isOwn, judge, table, verdictLine } from './print.ts'
 import { Results } from './results.ts'
@@ -62,7 +62,7 @@ const scenario = SCENARIOS[positionals[0] ?? '']
 if (scenario !== undefined) await scenario()
 else if (positionals[0] === 'guard') await guard()
 else if (positionals[0] === 'charts') await drawn(positionals[1])
-else if (positionals[0] === 'instructions') await instructions(chosen(positionals.slice(1)).filter(isInProcess))
+else if (positionals[0] === 'instructions') await counted(positionals.slice(1))
 else await compare()
 process.exit()
 
@@ -131,8 +131,13 @@ function chosen(filters: readonly string[]): readonly Workload[] {
   return WORKLOADS.filter(({ id }) => filters.length === 0 || filters.some((filter) => matches(id, filter)))
 }
 
-function isInProcess({ limit }: Workload): boolean {
-  return limit === 'raw'
+async function counted(filters: readonly string[]): Promise<void> {
+  const workloads = chosen(filters)
+  const inProcess = workloads.filter(({ limit }) => limit === 'raw')
+  const other = filters.length > 0 ? workloads.find((each) => !inProcess.includes(each)) : undefined
+  if (other !== undefined) usage(`instructions are counted in one process: W1 and W2, not ${other.id}`)
+  if (!isValgrindHere()) usage('instructions are counted by valgrind, which is not here: apt-get install valgrind')
+  await instructions(inProcess)
 }
 
 /** Those whose programs are there; of the others a line says what to install. */
