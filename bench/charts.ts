@@ -28,14 +28,15 @@ interface Bar {
   readonly ratio: number
 }
 
-/** Writes the pictures and says where. */
+/** Writes the pictures for which there are samples, and says where. @throws Error for what is no file of samples. */
 export function charts(path: string): string[] {
   const results = Results.read(path)
-  return Object.entries(PICTURES).map(([name, ids]) => {
+  return Object.entries(PICTURES).flatMap(([name, ids]) => {
     const panels = ids
       .map((id) => WORKLOADS.find((each) => each.id === id) as Workload)
       .map((workload) => ({ workload, bars: barsOf(workload, results) }))
       .filter(({ bars }) => bars.length > 1)
+    if (panels.length === 0) return []
     const file = fileURLToPath(new URL(`../bench/results/${name}.svg`, import.meta.url))
     writeFileSync(file, `${draw(panels)}\n`)
     return file

@@ -139,6 +139,11 @@ function measure(runs: Readonly<Record<string, () => void>>, count: number, roun
 }
 
 const asked = positionals.filter((each) => each !== 'codec')
+const unknown = asked.find((name) => ITEMS[name] === undefined)
+if (unknown !== undefined) {
+  process.stderr.write(`bench: codec knows no ${unknown}; there are ${Object.keys(ITEMS).join(', ')}\n`)
+  process.exit(2)
+}
 meetShapes(Number(options.shapes))
 process.stdout.write('                          sluice   × faster than: library, msgpackr, bare library\n')
 for (const [name, make] of Object.entries(ITEMS)) {

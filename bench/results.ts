@@ -9,6 +9,14 @@ import type { Metric, Sample, Workload } from './workloads/workload.ts'
 
 const folder = fileURLToPath(new URL('../bench/results/raw/', import.meta.url))
 
+/** What never came took so long; JSON has no word for it. */
+const ENDLESS = 'Infinity'
+
+/** For `JSON.stringify`: latencies without end are said, not turned into null. */
+export function spelled(_key: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? ENDLESS : value
+}
+
 export class Results {
   readonly #at = new Date().toISOString()
   /** Samples by workload and system, in the order of the rounds. */
@@ -44,7 +52,8 @@ export class Results {
   }
 
   figure(workload: string, system: string, name: string, metric?: Metric): number {
-    return median(this.figures(workload, system, name, metric))
+    const figures = this.figures(workload, system, name, metric)
+    return metric?.summed ? figures.reduce((sum, each) => sum + each, 0) : median(figures)
   }
 
   /** The ratios of two systems, round by round. */
@@ -57,7 +66,9 @@ export class Results {
   /** Those of an earlier run. */
   static read(path: string): Results {
     const results = new Results()
-    const { samples } = JSON.parse(readFileSync(path, 'utf8')) as { samples: Results['samples'] }
+    const { samples } = JSON.parse(readFileSync(path, 'utf8'), (_, value) =>
+      value === ENDLESS ? Number.POSITIVE_INFINITY : value,
+    ) as { samples: Results['samples'] }
     Object.assign(results.samples, samples)
     return results
   }
@@ -71,6 +82,6 @@ export class Results {
   save(): void {
     mkdirSync(folder, { recursive: true })
     const machine = { node: process.version, platform: process.platform, arch: process.arch, cores: cpus().length }
-    writeFileSync(this.path, JSON.stringify({ at: this.#at, machine, samples: this.samples }))
+    writeFileSync(this.path, JSON.stringify({ at: this.#at, machine, samples: this.samples }, spelled))
   }
 }

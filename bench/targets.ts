@@ -15,14 +15,14 @@ export interface Target {
   readonly atMost?: number
   /** The most that a figure may be above the other one, in its own unit. */
   readonly plus?: number
-  /** What is reached, where the target is not: the guard looks at this. */
+  /** What is reached in every minute, where the target is not: the guard looks at this. */
   readonly held?: number
 }
 
 export const PEERS = 'every peer'
 
-const rate = (workload: string, metric: string, limit: number, peer?: number, held = limit): Target[] => [
-  { workload, metric, against: 'limit', atLeast: limit, held },
+const rate = (workload: string, metric: string, limit: number, peer?: number): Target[] => [
+  { workload, metric, against: 'limit', atLeast: limit },
   ...(peer === undefined ? [] : [{ workload, metric, against: PEERS, atLeast: peer }]),
 ]
 const below = (workload: string, metric: string, atMost = 1): Target => ({ workload, metric, against: PEERS, atMost })
@@ -43,7 +43,7 @@ export const TARGETS: readonly Target[] = [
   ...rate('W4-1', 'callsPerSecond', 0.85),
   below('W4-1', 'p50Microseconds', 1.1),
   ...['W4-64', 'W4-512'].flatMap((workload) => [
-    ...rate(workload, 'callsPerSecond', 0.85, 1, 0.75),
+    ...rate(workload, 'callsPerSecond', 0.85, 1),
     below(workload, 'p50Microseconds'),
     below(workload, 'p99Microseconds'),
   ]),

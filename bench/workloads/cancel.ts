@@ -17,7 +17,7 @@ function cancel(kind: 'active' | 'idle', title: string): Workload {
     metrics: {
       p50Ms: { label: 'p50 ms', better: 'less', pooled: { of: 'tookMs', quantile: 0.5 } },
       p99Ms: { label: 'p99 ms', better: 'less', pooled: { of: 'tookMs', quantile: 0.99 } },
-      missed: { label: 'missed', better: 'less' },
+      missed: { label: 'missed', better: 'less', summed: true },
     },
     ...{ limit: 'limit', systems: ['sluice'], rounds: 10, ms: 0, isFor: isBetweenProcesses },
     setup: async (setting) => {
@@ -39,7 +39,7 @@ function cancel(kind: 'active' | 'idle', title: string): Workload {
         await Promise.allSettled([pending, iterator.return?.()])
         const at = await ended
         clearTimeout(timer)
-        return at === undefined ? Number.NaN : Number(at - leftAt) / 1e6
+        return at === undefined ? Number.POSITIVE_INFINITY : Number(at - leftAt) / 1e6
       }
       const round = async () => {
         const took: number[] = []
@@ -48,9 +48,9 @@ function cancel(kind: 'active' | 'idle', title: string): Workload {
       }
       await round()
       return async () => {
-        const took = await round()
-        const tookMs = took.filter((ms) => !Number.isNaN(ms))
-        return { tookMs, missed: took.length - tookMs.length, units: tookMs.length }
+        const tookMs = await round()
+        const missed = tookMs.filter((ms) => ms === Number.POSITIVE_INFINITY).length
+        return { tookMs, missed, units: tookMs.length }
       }
     },
   }

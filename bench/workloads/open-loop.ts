@@ -42,6 +42,7 @@ function openLoop(share: number): Workload {
     metrics: {
       p50Ms: { label: 'p50 ms', better: 'less' },
       p99Ms: { label: 'p99 ms', better: 'less' },
+      unanswered: { label: 'unanswered', better: 'less', summed: true },
     },
     ...{ limit: 'limit', systems: ['sluice'], rounds: 7, ms: 700, isFor: isBetweenProcesses },
     setup: async (setting) => {
@@ -56,7 +57,8 @@ function openLoop(share: number): Workload {
       await arrive(remote, perSecond, WARM_UP_MS)
       return async (ms) => {
         const took = await arrive(remote, perSecond, ms)
-        return { p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99), perSecond, units: took.length }
+        const unanswered = took.filter((each) => each === Number.POSITIVE_INFINITY).length
+        return { p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99), unanswered, perSecond, units: took.length }
       }
     },
   }

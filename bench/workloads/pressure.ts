@@ -17,7 +17,7 @@ export const PRESSURE: Workload = {
     itemsAhead: { label: 'items ahead', better: 'less' },
     grownMiB: { label: 'MiB grown', better: 'less' },
   },
-  ...{ limit: 'limit', systems: ['sluice'], rounds: 1, ms: 5_000, isFor: isBetweenProcesses },
+  ...{ limit: 'limit', systems: ['sluice'], rounds: 5, ms: 4_000, isFor: isBetweenProcesses },
   setup: async (setting) => {
     const remote = await connectThrough(setting, 1)
     return async (ms) => {

@@ -16,6 +16,8 @@ export interface Metric {
   readonly better: 'more' | 'less'
   /** Formed over the figures of all rounds; where it is missing, the median of the rounds. */
   readonly pooled?: { readonly of: string; readonly quantile: number }
+  /** Counted: all rounds together, not the median of them. */
+  readonly summed?: true
 }
 
 export interface Workload {
