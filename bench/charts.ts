@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import * as echarts from 'echarts'
 import { isOwn } from './print.ts'
-import { Results } from './results.ts'
+import type { Results } from './results.ts'
 import { median } from './statistics.ts'
 import { WORKLOADS } from './workloads/index.ts'
 import type { Workload } from './workloads/workload.ts'
@@ -28,9 +28,8 @@ interface Bar {
   readonly ratio: number
 }
 
-/** Writes the pictures for which there are samples, and says where. @throws Error for what is no file of samples. */
-export function charts(path: string): string[] {
-  const results = Results.read(path)
+/** Writes the pictures for which there are samples, and says where. */
+export function charts(results: Results): string[] {
   return Object.entries(PICTURES).flatMap(([name, ids]) => {
     const panels = ids
       .map((id) => WORKLOADS.find((each) => each.id === id) as Workload)

@@ -104,12 +104,9 @@ function usage(message: string): never {
 async function drawn(path: string | undefined): Promise<void> {
   if (path === undefined || !existsSync(path)) usage(`charts ${path ?? ''} needs a file of bench/results/raw`)
   const { charts } = await import('./charts.ts')
-  let files: string[]
-  try {
-    files = charts(path)
-  } catch {
-    return usage(`charts ${path} needs a file of bench/results/raw`)
-  }
+  const results = Results.read(path)
+  if (results === undefined) usage(`charts ${path} needs a file of bench/results/raw`)
+  const files = charts(results)
   if (files.length === 0) usage(`charts ${path} has no samples to draw`)
   for (const file of files) process.stdout.write(`${relative(process.cwd(), file)}\n`)
 }

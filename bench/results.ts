@@ -17,6 +17,8 @@ export function spelled(_key: string, value: unknown): unknown {
   return value === Number.POSITIVE_INFINITY ? ENDLESS : value
 }
 
+const endless = (_key: string, value: unknown) => (value === ENDLESS ? Number.POSITIVE_INFINITY : value)
+
 export class Results {
   readonly #at = new Date().toISOString()
   /** Samples by workload and system, in the order of the rounds. */
@@ -63,14 +65,18 @@ export class Results {
     return own.map((figure, round) => figure / (others[round] ?? Number.NaN)).filter((ratio) => !Number.isNaN(ratio))
   }
 
-  /** Those of an earlier run. */
-  static read(path: string): Results {
+  /** Those of an earlier run; undefined if the file has none. */
+  static read(path: string): Results | undefined {
     const results = new Results()
-    const { samples } = JSON.parse(readFileSync(path, 'utf8'), (_, value) =>
-      value === ENDLESS ? Number.POSITIVE_INFINITY : value,
-    ) as { samples: Results['samples'] }
-    Object.assign(results.samples, samples)
-    return results
+    try {
+      const { samples } = JSON.parse(readFileSync(path, 'utf8'), endless) as { samples?: Results['samples'] }
+      if (samples === undefined) return undefined
+      Object.assign(results.samples, samples)
+      return results
+    } catch {
+      // A folder, or no JSON.
+      return undefined
+    }
   }
 
   /** The file for the samples of this run. */
