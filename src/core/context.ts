@@ -308,6 +308,16 @@ export class Context implements Dependant {
     this.#metadata?.checkSize()
   }
 
+  /**
+   * @internal A call under this context has heard that its time is up: so is that of whoever set the deadline, whose own
+   * timer may only be a little later.
+   */
+  hearDeadline(): void {
+    this.#parent?.hearDeadline()
+    if (this.#state > STOPPED || !this.#extras?.ownDeadline) return
+    if (this.#leftMs() <= TIMER_EARLY_MS) this.onKill(this.#tooLate())
+  }
+
   /** @internal The metadata there is, if there is any. */
   get carried(): Metadata | undefined {
     return this.#metadata === undefined || this.#metadata.isEmpty ? undefined : this.#metadata
@@ -492,7 +502,7 @@ export class Context implements Dependant {
   #arm(extras: Extras): void {
     const fire = () => {
       // A timer may fire a little early, and one beyond what a timer can hold fires much too early.
-      if (this.#leftMs() > 1) this.#arm(extras)
+      if (this.#leftMs() > TIMER_EARLY_MS) this.#arm(extras)
       else this.onKill(this.#tooLate())
     }
     const what = 'deadline of a context'
@@ -637,6 +647,9 @@ export interface RemoteContext {
 }
 
 const NO_PATH: readonly Hop[] = []
+
+/** By how much a timer of Node may fire too early. */
+const TIMER_EARLY_MS = 1
 
 function envOf(options: ContextOptions | undefined): Env {
   if (options === undefined) return systemEnv

@@ -127,6 +127,7 @@ export class OutboundCall implements Dependant, Source, Pending {
   /** @throws SluiceError `data_loss` if the call was accepted before. */
   onReject(error: SluiceError): void {
     if (this.#state === 'open') throw this.#loss('it was rejected after it was accepted')
+    this.#hear(error)
     // Killed before: its reader has long been told.
     if (this.#state !== 'opening') return this.#onClosed('cancelled', 0)
     this.#isClosed = true
@@ -166,6 +167,7 @@ export class OutboundCall implements Dependant, Source, Pending {
 
   #onFail(error: SluiceError, closed: boolean): void {
     this.#mustBeAccepted('a failure')
+    this.#hear(error)
     if (this.#state === 'open') this.#end(error)
     if (closed) this.#onClosed('error', this.#received)
   }
@@ -267,6 +269,11 @@ export class OutboundCall implements Dependant, Source, Pending {
     if (error === undefined) this.call.end()
     else this.call.fail(error)
     this.#forgetIfDone()
+  }
+
+  /** The callee's timer may come first: ours would then find that whoever waits here has failed, and fire no signal. */
+  #hear({ code }: SluiceError): void {
+    if (code === 'deadline_exceeded') this.call.context.hearDeadline()
   }
 
   #refuse(refusal: SluiceError): void {

@@ -1,6 +1,7 @@
 // "Ending" of docs/protocol.md: end, fail, closed, stop and kill, from both sides.
 
-import { SluiceError } from 'sluice'
+import { Context, SluiceError } from 'sluice'
+import type { VirtualEnv } from 'sluice/testing'
 import { assert, deferred, suite } from '../support/suite.ts'
 import { type Called, callee, caller, failure } from './kit.ts'
 import { unpackAll } from './msgpack.ts'
@@ -206,6 +207,30 @@ test(
       await answer.closed
     }
   }),
+)
+
+test(
+  'a callee that sees a deadline pass just before its caller does ends the context that it was set on; no other does',
+  caller(
+    async ({ call, advance, env }) => {
+      for (const [ms, isDue] of [
+        [900, false],
+        [999.5, true],
+      ] as const) {
+        const context = new Context({ timeoutMs: 1_000, env: env as VirtualEnv })
+        const { peer, stream, answer } = await accepted(call, { context })
+        await advance(ms)
+        const failed = failure(answer.first())
+        peer.send('fail', stream, errorOf('deadline_exceeded', 'no time left'), true)
+        const { code, message } = await failed
+        assert.is(code, 'deadline_exceeded')
+        assert.is(context.signal.aborted, isDue, `after ${ms} ms`)
+        assert.match(message, isDue ? 'the deadline set by client has passed' : 'no time left')
+        assert.is((await answer.closed).ending, isDue ? 'cancelled' : 'error')
+      }
+    },
+    { virtual: true },
+  ),
 )
 
 test(

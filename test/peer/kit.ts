@@ -18,6 +18,8 @@ export interface Options {
 
 interface Kit {
   readonly runtime: DistributedRuntime
+  /** The clock that stands still, if there is one. */
+  readonly env: VirtualEnv | undefined
   /** What the runtime has logged. */
   readonly lines: string[]
   /** The records that the runtime's discovery finds and announces. */
@@ -94,7 +96,7 @@ async function withRuntime(options: Options, work: (kit: Kit) => Promise<void>):
     }
   }
   try {
-    await work({ runtime, lines, records, advance })
+    await work({ runtime, env, lines, records, advance })
     await untilQuiet(runtime)
   } finally {
     let over = false
