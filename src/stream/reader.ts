@@ -93,6 +93,8 @@ export class Reader implements Dependant, Call, OpenCall {
   private busy = false
   private pulling = false
   private over = false
+  /** What it does after giving way: kept, since a hot stream gives way again and again. */
+  private goOn: (() => void) | undefined = undefined
   private dropped: (() => void) | undefined = undefined
   private error: SluiceError | undefined = undefined
   private items = 0
@@ -337,10 +339,11 @@ export class Reader implements Dependant, Call, OpenCall {
 
   /** The turn is used up: goes on in the next one. */
   private giveWay(): void {
-    this.turn.defer(() => {
+    this.goOn ??= () => {
       this.busy = false
       this.pull()
-    })
+    }
+    this.turn.defer(this.goOn)
   }
 
   /**
