@@ -57,6 +57,14 @@ const AHEAD = 3
 /** A promise, of what the handler's result is. */
 const SETTLING = 4
 
+/** What few runs have: see `Reader`. */
+interface Rare {
+  runsAhead: boolean
+  error: SluiceError | undefined
+  orphan: Timer | undefined
+  trace: TraceMessage | undefined
+}
+
 /** Its fields are private to TypeScript only: see `Reader`. */
 export class Run implements Dependant, Source {
   /** @internal */
@@ -73,24 +81,20 @@ export class Run implements Dependant, Source {
   since: number
   state: 'waiting' | 'running' | 'ended' = 'waiting'
   private readonly host: RunHost
-  private readonly tap: Tap
   private iterator: AsyncIterator<unknown> | undefined = undefined
+  /** What was yielded and not asked for yet. */
   private items: unknown[] | undefined = undefined
   private yields = 0
   private stepping = false
   /** A running generator of the language, whose answers are its own and whose items need nothing done to them. */
   private isStraight = false
   private mode: typeof OTHER | typeof IDLE | typeof ASKED | typeof AHEAD | typeof SETTLING = OTHER
-  private runsAhead = false
   private wanted = false
   private killed = false
-  private error: SluiceError | undefined = undefined
-  private orphan: Timer | undefined = undefined
-  private trace: TraceMessage | undefined = undefined
+  private rare: Rare | undefined = undefined
 
   constructor(host: RunHost, call: Call, request: unknown, now: number) {
     this.host = host
-    this.tap = host.tap
     this.call = call
     this.request = request
     this.since = now
@@ -103,8 +107,9 @@ export class Run implements Dependant, Source {
   start(now: number): void {
     this.state = 'running'
     this.since = now
-    this.trace = traceStart(handlerChannel, this.call)
-    if (this.tap.watched) this.tap.started(this.call)
+    const trace = traceStart(handlerChannel, this.call)
+    if (trace !== undefined) this.extra().trace = trace
+    if (this.host.tap.watched) this.host.tap.started(this.call)
     let result: unknown
     try {
       result = this.host.invoke(this.request, this.context)
@@ -142,8 +147,8 @@ export class Run implements Dependant, Source {
     } else if (this.state !== 'ended') {
       this.wanted = true
       this.step()
-    } else if (this.error !== undefined) {
-      this.call.fail(this.error)
+    } else if (this.rare?.error !== undefined) {
+      this.call.fail(this.rare.error)
     } else {
       this.call.end()
     }
@@ -173,7 +178,7 @@ export class Run implements Dependant, Source {
       this.host.dropped(this)
       return this.end('cancelled', undefined)
     }
-    this.orphan = this.host.watchOrphan(this)
+    this.extra().orphan = this.host.watchOrphan(this)
     if (this.iterator !== undefined) this.unwind(this.iterator, 0)
   }
 
@@ -233,7 +238,7 @@ export class Run implements Dependant, Source {
 
   private readonly stepped = (result: IteratorResult<unknown>): void => {
     if (this.mode === ASKED) {
-      if (!result.done && !this.tap.watched) {
+      if (!result.done && !this.host.tap.watched) {
         // The way of nearly every item: nothing to check, to copy or to show on the bus.
         this.mode = IDLE
         this.yields++
@@ -316,7 +321,7 @@ export class Run implements Dependant, Source {
   }
 
   private yielded(yielded: unknown): void {
-    if (this.tap.watched) this.tap.item(this.call, yielded)
+    if (this.host.tap.watched) this.host.tap.item(this.call, yielded)
     let item = yielded
     if (this.call.pack !== undefined) {
       try {
@@ -339,11 +344,13 @@ export class Run implements Dependant, Source {
   /** Keeps up to `prefetch` items ready; with 1, the default, the next pull resumes the generator. */
   private runAhead(): void {
     const { prefetch = 1 } = this.call
-    if (prefetch === 1 || this.runsAhead) return
+    if (prefetch === 1) return
+    const rare = this.extra()
+    if (rare.runsAhead) return
     // A loop: an iterator whose next() gives plain results comes back here from within the step.
-    this.runsAhead = true
+    rare.runsAhead = true
     while ((this.items?.length ?? 0) < prefetch && this.canStep()) this.step()
-    this.runsAhead = false
+    rare.runsAhead = false
   }
 
   private canStep(): boolean {
@@ -357,7 +364,7 @@ export class Run implements Dependant, Source {
     if (this.killed) return this.stoppedStepping()
     this.host.died(this, refusal)
     const error = thrownBy(refusal, this.where)
-    this.error = error
+    this.extra().error = error
     this.call.fail(error)
     this.context.onKill(error)
     // A single item has no iterator that would end by being left.
@@ -385,17 +392,22 @@ export class Run implements Dependant, Source {
     }
   }
 
+  private extra(): Rare {
+    this.rare ??= { runsAhead: false, error: undefined, orphan: undefined, trace: undefined }
+    return this.rare
+  }
+
   private end(how: Ending, why: SluiceError | undefined): void {
     if (this.state === 'ended') return
     const started = this.state === 'running'
     // A handler whose item was refused is unwound like a cancelled one, but that is not how its call ended.
-    const error = why ?? this.error
+    const error = why ?? this.rare?.error
     const ending = error === undefined ? how : error.code === 'cancelled' ? 'cancelled' : 'error'
     this.state = 'ended'
     this.isStraight = false
     this.mode = OTHER
-    this.error = error
-    this.orphan?.cancel()
+    if (error !== undefined) this.extra().error = error
+    this.rare?.orphan?.cancel()
     // Not there yet if the caller was killed at the very moment the handler's context was made.
     ;(this.context as Context | undefined)?.finish()
     // A killed call ends at its caller by the kill itself, which may come after this.
@@ -405,8 +417,8 @@ export class Run implements Dependant, Source {
       else this.call.end()
     }
     if (started) {
-      if (this.tap.watched) this.tap.ended(this.call, ending, error)
-      if (this.trace !== undefined) traceEnd(handlerChannel, this.trace, ending, error)
+      if (this.host.tap.watched) this.host.tap.ended(this.call, ending, error)
+      if (this.rare?.trace !== undefined) traceEnd(handlerChannel, this.rare.trace, ending, error)
       this.host.ended(this)
     }
     this.call.closed(ending, this.yields)

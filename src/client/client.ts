@@ -133,7 +133,8 @@ export class Client<Req = any, Item = any> {
       load: ({ instanceId }) => this.#ways.get(instanceId)?.load.open ?? 0,
     }
     this.openCalls = new OpenCalls(host.dropped, (run) => host.env.turn.defer(run))
-    this.#readers = { env: host.env, endpoint: this.endpoint, openCalls: this.openCalls, calls: host.callNumber }
+    const { env, callNumber: calls } = host
+    this.#readers = { env, turn: env.turn, endpoint: this.endpoint, openCalls: this.openCalls, calls }
     this.#pick = createPick(router, state)
     this.#random = createPick('random', state)
     this.#roundRobin = createPick('round-robin', state)

@@ -36,6 +36,12 @@ export interface Env {
 
 type Job = () => void
 
+/** What waits for the next turn by itself, without a function made for it: a stream gives way again and again. */
+export interface Deferred {
+  /** May not throw. */
+  onTurn(): void
+}
+
 /** Items and calls after which a pull waits for the next turn of the event loop. */
 const TURN_ITEMS = 8192
 /** Milliseconds after which a pull waits for the next turn. */
@@ -64,16 +70,16 @@ export class Turn {
   #spent = 0
   /** How much may be spent before the next look: one comparison is all that most items cost. */
   #lookAt = LOOK_EVERY
-  /** Since when it is counted. Never a whole number, or V8 would make an object for each other one. */
+  /** Since when it is counted. Not a whole number at first: V8 then keeps the others in place, with no object for each. */
   #since = Number.NEGATIVE_INFINITY
   /** When the turn was armed, in whole milliseconds: a number with a fraction is an object in every field it is kept in. */
   #began = 0
   #armed = false
   /** Who runs in the next turn: so many, in a list that is longer and is kept. */
-  #waiting: (Job | undefined)[] = []
+  #waiting: (Job | Deferred | undefined)[] = []
   #waits = 0
   /** The list that was taken from last. */
-  #running: (Job | undefined)[] = []
+  #running: (Job | Deferred | undefined)[] = []
   #ending: Job[] = []
   readonly #reset = () => {
     this.#armed = false
@@ -91,6 +97,7 @@ export class Turn {
   constructor(now: () => number, immediate: (run: () => void) => void) {
     this.#now = now
     this.#immediate = immediate
+    this.#since = now()
   }
 
   #runWaiting(): void {
@@ -104,7 +111,8 @@ export class Turn {
       while (ran < count && this.#spent < TURN_ITEMS) {
         const run = running[ran]
         running[ran++] = undefined
-        run?.()
+        if (typeof run === 'function') run()
+        else run?.onTurn()
       }
     } finally {
       if (ran < count) this.#postpone(running, ran, count)
@@ -112,7 +120,7 @@ export class Turn {
   }
 
   /** Whoever used the turn up stands behind those who have not had theirs, or they would wait for as long as it lasts. */
-  #postpone(running: (Job | undefined)[], ran: number, count: number): void {
+  #postpone(running: (Job | Deferred | undefined)[], ran: number, count: number): void {
     const behind = this.#waiting.splice(0, this.#waits)
     this.#waits = 0
     for (const run of running.splice(ran, count - ran).concat(behind)) if (run !== undefined) this.defer(run)
@@ -144,7 +152,7 @@ export class Turn {
   #isUsedUp(): boolean {
     if (this.#lookAt === 0) return true
     const now = this.#now()
-    this.#lookAt = this.#spent + LOOK_EVERY
+    this.#lookAt = this.#spent - (this.#spent % LOOK_EVERY) + LOOK_EVERY
     if (!this.#armed) {
       const usedMs = now - this.#since
       if (this.#spent < ARM_ITEMS && usedMs < ARM_MS) return false
@@ -166,7 +174,7 @@ export class Turn {
   }
 
   /** Runs `run` at the beginning of the next turn. */
-  defer(run: Job): void {
+  defer(run: Job | Deferred): void {
     this.begin()
     this.#waiting[this.#waits++] = run
   }

@@ -8,7 +8,7 @@
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type CallNumber, Context, type Hop } from '../core/context.ts'
 import type { Dependant } from '../core/dependant.ts'
-import type { Env, Turn } from '../core/env.ts'
+import type { Deferred, Env, Turn } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import { isResponse, Response } from '../core/response.ts'
@@ -32,6 +32,7 @@ export interface Closed {
 /** What the readers of one client share. */
 export interface ReaderHost {
   readonly env: Env
+  readonly turn: Turn
   readonly endpoint: string
   readonly openCalls: OpenCalls
   readonly calls: CallNumber
@@ -50,23 +51,33 @@ export interface Load {
 /** Answers a `next()`; given a rejected promise, it rejects. Keeping the other function as well would cost every item. */
 type Resolve = (result: IteratorResult<unknown> | Promise<never>) => void
 
+/** What few calls have: kept apart, since whatever a call is made with takes memory and time of every call. */
+interface Rare {
+  prefetch: number | undefined
+  /** Those who wait for an item behind the first. */
+  queue: Resolve[] | undefined
+  dropped: (() => void) | undefined
+  /** What the call failed with, until somebody hears of it. */
+  error: SluiceError | undefined
+  onClosed: ((closed: Closed) => void)[] | undefined
+  trace: TraceMessage | undefined
+}
+
 const DONE: IteratorResult<never> = { done: true, value: undefined }
 
 /**
  * Its fields are private to TypeScript only, as those of `Run`: V8 sets fields with a # once more in a function of its own,
  * which is a twelfth of the shortest call.
  */
-export class Reader implements Dependant, Call, OpenCall {
+export class Reader implements Dependant, Call, OpenCall, Deferred {
   /** @internal */
   prev: Entry | null = null
   /** @internal */
   next: Entry | null = null
   /** @internal */
   list: List<Entry> | null = null
-  readonly endpoint: string
   instanceId = ''
   readonly request: unknown
-  readonly prefetch: number | undefined
   readonly since: number
   holder: object | undefined = undefined
   /** The client's count of open calls to the instance that has the call, until it is `released`. */
@@ -77,64 +88,62 @@ export class Reader implements Dependant, Call, OpenCall {
   bare = false
   unopened: Unopened | undefined = undefined
   private readonly host: ReaderHost
-  private readonly turn: Turn
-  /** Of a plain call: its number, its own context if somebody has asked for it, and its handler's. */
-  private readonly number: number
-  private own: Context | undefined
+  /** The call's context; of a plain call its number, until somebody asks for the context. */
+  private own: Context | number
+  /** The context of a plain call's handler. */
   private below: Context | undefined = undefined
   private source: Source | undefined = undefined
   private consumer: Consumer | undefined = undefined
   /** Who waits for the next item; those behind are queued. A field, because there is hardly ever more than one. */
   private resolve: Resolve | undefined = undefined
-  private queue: Resolve[] | undefined = undefined
   /** The answer to a `read` that came from within its own pull. */
   private early: IteratorResult<unknown> | undefined = undefined
   /** A pull is unanswered, or waits for the next turn. */
   private busy = false
   private pulling = false
   private over = false
-  /** What it does after giving way: kept, since a hot stream gives way again and again. */
-  private goOn: (() => void) | undefined = undefined
-  private dropped: (() => void) | undefined = undefined
-  private error: SluiceError | undefined = undefined
   private items = 0
   private ending: Ending | undefined = undefined
   /** How the handler ended, and how many items count as read. */
   private served: Ending | undefined = undefined
   private count = 0
-  private onClosed: ((closed: Closed) => void)[] | undefined = undefined
-  private trace: TraceMessage | undefined = undefined
+  private rare: Rare | undefined = undefined
 
   /** @param context of the call; none if the call is plain */
   constructor(host: ReaderHost, request: unknown, context: Context | undefined, prefetch: number | undefined) {
     this.host = host
-    this.turn = host.env.turn
-    this.endpoint = host.endpoint
     this.request = request
-    this.own = context
-    this.prefetch = prefetch
-    this.since = this.turn.begin()
-    this.number = context === undefined ? ++host.calls.last : 0
+    this.since = host.turn.begin()
+    this.own = context ?? ++host.calls.last
+    if (prefetch !== undefined) this.extra().prefetch = prefetch
     if (context !== undefined) context.own(this)
   }
 
+  get endpoint(): string {
+    return this.host.endpoint
+  }
+
+  get prefetch(): number | undefined {
+    return this.rare?.prefetch
+  }
+
   get context(): Context {
-    return this.own ?? this.makeContext()
+    return typeof this.own === 'number' ? this.makeContext(this.own) : this.own
   }
 
   get isPlain(): boolean {
-    return this.own === undefined
+    return typeof this.own === 'number'
   }
 
   handlerContext(hop: Hop, owner: Dependant): Context {
     const { env, calls } = this.host
-    this.below = Context.forPlainHandler(env, calls, this.number, hop, owner)
+    this.below = Context.forPlainHandler(env, calls, this.own as number, hop, owner)
     return this.below
   }
 
-  private makeContext(): Context {
+  private makeContext(number: number): Context {
     const { env, calls } = this.host
-    const context = Context.forPlainCall(env, calls, this.number, this.below)
+    const context = Context.forPlainCall(env, calls, number, this.below)
     this.own = context
     if (this.over) context.finish()
     else context.own(this)
@@ -153,28 +162,29 @@ export class Reader implements Dependant, Call, OpenCall {
 
   /** The call is about to be handed over. */
   opening(): void {
-    this.trace ??= traceStart(callChannel, this)
+    const trace = traceStart(callChannel, this)
+    if (trace !== undefined) this.extra().trace ??= trace
   }
 
   /** The instance took the call: notes where its items come from. */
   accepted(source: Source): void {
     this.source = source
     if (this.tap?.watched) this.tap.started(this)
-    if (this.over) this.ended(this.ending ?? 'cancelled', this.error)
+    if (this.over) this.ended(this.ending ?? 'cancelled', this.rare?.error)
     else this.host.openCalls.add(this)
   }
 
   /** No instance took the call: lets go of the context. */
   refused(error: SluiceError): void {
     this.over = true
-    this.own?.finish()
+    this.finishContext()
     this.traced('error', error)
   }
 
   /** Nobody holds the stream any more: ends the call, once nobody waits for an item either; `dropped` hears if it did. */
   abandon(dropped: () => void): void {
     if (this.over) return
-    this.dropped = dropped
+    this.extra().dropped = dropped
     if (this.resolve !== undefined || this.consumer !== undefined) return
     this.leave('the stream was dropped before its end')
     dropped()
@@ -187,7 +197,7 @@ export class Reader implements Dependant, Call, OpenCall {
     if (this.resolve !== undefined || this.busy || source === undefined) return this.wait()
     // Pulled before the promise is made, and never within its executor: V8 compiles what that calls as within a `try`.
     this.busy = true
-    if (this.turn.spend()) this.giveWay()
+    if (this.host.turn.spend()) this.giveWay()
     else source.pull()
     if (!this.busy || this.over || this.resolve !== undefined) return this.pulled()
     return new Promise((resolve) => {
@@ -208,8 +218,9 @@ export class Reader implements Dependant, Call, OpenCall {
       if (this.resolve === undefined) {
         this.resolve = resolve
       } else {
-        this.queue ??= []
-        this.queue.push(resolve)
+        const rare = this.extra()
+        rare.queue ??= []
+        rare.queue.push(resolve)
       }
     })
     this.pull()
@@ -217,17 +228,14 @@ export class Reader implements Dependant, Call, OpenCall {
   }
 
   private afterwards(): Promise<IteratorResult<unknown>> {
-    const error = this.error
-    if (error === undefined) return Promise.resolve(DONE)
-    this.error = undefined
-    return Promise.reject(error)
+    const error = this.takeError()
+    return error === undefined ? Promise.resolve(DONE) : Promise.reject(error)
   }
 
   /** Pushes everything there is to `consumer`, which may leave at any item. */
   consume(consumer: Consumer): void {
     if (this.over) {
-      const error = this.error
-      this.error = undefined
+      const error = this.takeError()
       if (error === undefined) consumer.end()
       else consumer.fail(error)
       return
@@ -239,7 +247,7 @@ export class Reader implements Dependant, Call, OpenCall {
   /** Ends the stream from the caller's side without an error: `break`, `return`, unsubscribing. */
   leave(why: string): void {
     if (this.over) {
-      this.error = undefined
+      this.takeError()
       return
     }
     const { context } = this
@@ -255,8 +263,9 @@ export class Reader implements Dependant, Call, OpenCall {
   /** Calls `listener` once the handler has really ended. */
   whenClosed(listener: (closed: Closed) => void): void {
     if (this.served !== undefined) return listener({ ending: this.served, items: this.count })
-    this.onClosed ??= []
-    this.onClosed.push(listener)
+    const rare = this.extra()
+    rare.onClosed ??= []
+    rare.onClosed.push(listener)
   }
 
   /** The instance has nothing to do with this call any more: it refused it, was lost, or its handler has ended. */
@@ -274,16 +283,16 @@ export class Reader implements Dependant, Call, OpenCall {
     if (this.tap?.watched) this.tap.item(this, item)
     if (this.consumer === undefined) this.hand(item, result)
     else this.consumer.item(item)
-    if (this.dropped !== undefined) this.abandon(this.dropped)
+    if (this.rare?.dropped !== undefined) this.abandon(this.rare.dropped)
     if (this.isWaitedFor()) this.pull()
   }
 
   end(): void {
     this.busy = false
     if (this.over) return
-    const context = this.own
-    this.settle(context?.isStopped ? 'stopped' : 'complete', undefined)
-    context?.finish()
+    const { own } = this
+    this.settle(typeof own !== 'number' && own.isStopped ? 'stopped' : 'complete', undefined)
+    this.finishContext()
   }
 
   fail(error: SluiceError): void {
@@ -301,9 +310,8 @@ export class Reader implements Dependant, Call, OpenCall {
     this.served = this.ending ?? ending
     this.count = this.over ? this.items : items
     this.released()
-    const listeners = this.onClosed
-    this.onClosed = undefined
-    if (listeners !== undefined) for (const listener of listeners) this.whenClosed(listener)
+    const listeners = this.rare?.onClosed
+    if (listeners !== undefined) for (const listener of listeners.splice(0)) this.whenClosed(listener)
   }
 
   // ---- Dependant: what happens to the context --------------------------------------------------------------------
@@ -331,7 +339,7 @@ export class Reader implements Dependant, Call, OpenCall {
     this.pulling = true
     while (this.isWaitedFor() && !this.busy && !this.over) {
       this.busy = true
-      if (this.turn.spend()) this.giveWay()
+      if (this.host.turn.spend()) this.giveWay()
       else source.pull()
     }
     this.pulling = false
@@ -339,11 +347,13 @@ export class Reader implements Dependant, Call, OpenCall {
 
   /** The turn is used up: goes on in the next one. */
   private giveWay(): void {
-    this.goOn ??= () => {
-      this.busy = false
-      this.pull()
-    }
-    this.turn.defer(this.goOn)
+    this.host.turn.defer(this)
+  }
+
+  /** @internal The next turn has begun. */
+  onTurn(): void {
+    this.busy = false
+    this.pull()
   }
 
   /**
@@ -371,7 +381,7 @@ export class Reader implements Dependant, Call, OpenCall {
       this.early = result as IteratorResult<unknown>
       return
     }
-    this.resolve = this.queue?.shift()
+    this.resolve = this.rare?.queue?.shift()
     resolve(result)
   }
 
@@ -388,7 +398,7 @@ export class Reader implements Dependant, Call, OpenCall {
       else if (ending === 'cancelled') consumer.fail(stackless('cancelled', `the stream of ${this.endpoint} was left`))
       else consumer.end()
     } else if (this.resolve === undefined) {
-      this.error = error
+      if (error !== undefined) this.extra().error = error
     } else if (error !== undefined) {
       // One next() hears of an error; those behind it hear that the stream is over.
       this.answer(Promise.reject(error))
@@ -403,7 +413,33 @@ export class Reader implements Dependant, Call, OpenCall {
   }
 
   private traced(ending: Ending, error: SluiceError | undefined): void {
-    if (this.trace !== undefined) traceEnd(callChannel, this.trace, ending, error)
-    this.trace = undefined
+    const trace = this.rare?.trace
+    if (trace === undefined) return
+    traceEnd(callChannel, trace, ending, error)
+    this.extra().trace = undefined
+  }
+
+  /** Of a plain call that nobody asked for a context there is nothing to end. */
+  private finishContext(): void {
+    if (typeof this.own !== 'number') this.own.finish()
+  }
+
+  /** What this call failed with, for the one who hears of it. */
+  private takeError(): SluiceError | undefined {
+    const error = this.rare?.error
+    if (error !== undefined) this.extra().error = undefined
+    return error
+  }
+
+  private extra(): Rare {
+    this.rare ??= {
+      prefetch: undefined,
+      queue: undefined,
+      dropped: undefined,
+      error: undefined,
+      onClosed: undefined,
+      trace: undefined,
+    }
+    return this.rare
   }
 }

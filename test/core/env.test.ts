@@ -47,6 +47,33 @@ test('a turn is used up after 10 ms, looked at every 16 items', () => {
   assert.is(turn.spend(), false)
 })
 
+test('a turn waits for its end only when it may soon be used up, and a stream that is quiet not at all', () => {
+  const { turn, clock, immediates, pass } = playedTurn()
+  for (let spent = 0; spent < 7_679; spent++) turn.spend()
+  assert.is(immediates.length, 0)
+  turn.spend()
+  assert.is(immediates.length, 1)
+  pass()
+  for (let spent = 0; spent < 16; spent++) turn.spend()
+  assert.is(immediates.length, 0)
+  clock.time = 8
+  for (let spent = 0; spent < 16; spent++) turn.spend()
+  assert.is(immediates.length, 1)
+})
+
+test('items that began in a turn long ago are not held against this one, and slow ones are looked at again at once', () => {
+  const { turn, clock, pass } = playedTurn()
+  for (let spent = 0; spent < 8; spent++) turn.spend()
+  clock.time = 5_000
+  // Sixteen since the last look, but nobody has seen whether in one turn: 1 ms is left, and it is looked for at the next.
+  for (let spent = 0; spent < 8; spent++) assert.is(turn.spend(), false)
+  assert.is(turn.spend(), false)
+  clock.time = 5_001
+  assert.is(spendAll(turn, 100), 15)
+  pass()
+  assert.is(turn.spend(), false)
+})
+
 test('a turn arms one immediate however much is spent and deferred', () => {
   const { turn, immediates, pass } = playedTurn()
   turn.begin()

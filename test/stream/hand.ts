@@ -58,7 +58,7 @@ export function played({ env = new VirtualEnv(), parent, accepted = true }: Play
   )
   const context = Context.forCall(env, parent, { prefix: 'call', last: 0 }, undefined)
   const reader = new Reader(
-    { env, endpoint: 'demo.test.generate', openCalls, calls: { prefix: 'call', last: 0 } },
+    { env, turn: env.turn, endpoint: 'demo.test.generate', openCalls, calls: { prefix: 'call', last: 0 } },
     'request',
     context,
     1,
