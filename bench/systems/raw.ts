@@ -27,32 +27,28 @@ const TURN_ITEMS = 8192
 const TURN_MS = 10
 const LOOK_EVERY = 16
 
-let spent = 0
-/** When this turn of the event loop was first looked at. */
-let since: number | undefined
+/** What was used since the last turn of the event loop that was waited for. */
+const turn = { spent: 0, since: performance.now() }
 
 function isUsedUp(): boolean {
-  if (since === undefined) {
-    since = performance.now()
-    setImmediate(() => {
-      since = undefined
-      spent = 0
-    })
-  }
-  return spent >= TURN_ITEMS || performance.now() - since >= TURN_MS
+  return turn.spent >= TURN_ITEMS || performance.now() - turn.since >= TURN_MS
 }
 
 type Settle = Parameters<ConstructorParameters<typeof Promise<IteratorResult<Item>>>[0]>
 
 function nextTurn(inner: AsyncGenerator<Item>, ...settle: Settle): void {
-  setImmediate(() => inner.next().then(...settle))
+  setImmediate(() => {
+    turn.spent = 0
+    turn.since = performance.now()
+    inner.next().then(...settle)
+  })
 }
 
 function givingWay(inner: AsyncGenerator<Item>): AsyncIterableIterator<Item> {
   return {
     next: () =>
       new Promise((resolve, reject) => {
-        if (++spent % LOOK_EVERY === 0 && isUsedUp()) nextTurn(inner, resolve, reject)
+        if (++turn.spent % LOOK_EVERY === 0 && isUsedUp()) nextTurn(inner, resolve, reject)
         else inner.next().then(resolve, reject)
       }),
     [Symbol.asyncIterator]() {

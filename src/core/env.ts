@@ -38,7 +38,7 @@ type Job = () => void
 
 /** What waits for the next turn by itself, without a function made for it: a stream gives way again and again. */
 export interface Deferred {
-  /** May not throw. */
+  /** @internal The next turn has begun. It may not throw. */
   onTurn(): void
 }
 
