@@ -62,7 +62,7 @@ const DOUBTFUL_MS = 1
  * the end of the turn, or when the turn may soon be used up. Until then what several turns used is added up. An immediate
  * that is set all the time would cost a hot stream a tenth: it hangs on an old object, in a page of the heap where nothing
  * else is new, and with a second such page V8 wakes another thread for every collection of the young generation. For that
- * reason nothing here, and nothing that a stream does for every item, makes an object that an old one elsewhere points to.
+ * reason nothing here makes an object, but for that immediate, that an old one points to.
  */
 export class Turn {
   readonly #now: () => number

@@ -162,8 +162,10 @@ export class Reader implements Dependant, Call, OpenCall, Deferred {
 
   /** The call is about to be handed over. */
   opening(): void {
+    // Handed over again after a refusal, it is still the same call.
+    if (this.rare?.trace !== undefined) return
     const trace = traceStart(callChannel, this)
-    if (trace !== undefined) this.extra().trace ??= trace
+    if (trace !== undefined) this.extra().trace = trace
   }
 
   /** The instance took the call: notes where its items come from. */
@@ -413,10 +415,10 @@ export class Reader implements Dependant, Call, OpenCall, Deferred {
   }
 
   private traced(ending: Ending, error: SluiceError | undefined): void {
-    const trace = this.rare?.trace
-    if (trace === undefined) return
-    traceEnd(callChannel, trace, ending, error)
-    this.extra().trace = undefined
+    const { rare } = this
+    if (rare?.trace === undefined) return
+    traceEnd(callChannel, rare.trace, ending, error)
+    rare.trace = undefined
   }
 
   /** Of a plain call that nobody asked for a context there is nothing to end. */
@@ -426,8 +428,10 @@ export class Reader implements Dependant, Call, OpenCall, Deferred {
 
   /** What this call failed with, for the one who hears of it. */
   private takeError(): SluiceError | undefined {
-    const error = this.rare?.error
-    if (error !== undefined) this.extra().error = undefined
+    const { rare } = this
+    if (rare === undefined) return undefined
+    const { error } = rare
+    rare.error = undefined
     return error
   }
 

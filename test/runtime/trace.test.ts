@@ -1,8 +1,8 @@
 // The tracing channels: what tracers hear of calls and handlers, and that nobody is needed to listen.
 import { tracingChannel } from 'node:diagnostics_channel'
-import { type Context, SluiceError, type TraceMessage } from 'sluice'
+import { type Context, type Instance, SluiceError, type TraceMessage } from 'sluice'
 import { serveOne, withRuntime } from '../support/runtime.ts'
-import { assert, rejects, suite } from '../support/suite.ts'
+import { assert, deferred, rejects, suite } from '../support/suite.ts'
 
 const test = suite('runtime/trace.test.ts')
 
@@ -118,5 +118,31 @@ test(
     await client.all('after')
     trace.end()
     assert.equal(new Set(trace.heard.map(({ message }) => message.request)), new Set(['after']))
+  }),
+)
+
+test(
+  'a call that goes to another instance is told of once',
+  withRuntime(async ({ runtime }) => {
+    const path = 'demo.test.generate'
+    const gate = deferred()
+    const full = await runtime.endpoint(path).serve(() => gate.promise, { concurrency: 1, mailbox: 0 })
+    await runtime.endpoint(path).serve(async () => 'free')
+    const tried: string[] = []
+    const client = await runtime.endpoint(path).client({
+      router: (instances) => {
+        const [first] = instances as [Instance]
+        tried.push(first.instanceId)
+        return first
+      },
+    })
+    const filling = await client.direct('fill', full.instanceId)
+    const trace = listen('sluice:call')
+    assert.equal(await client.all('x'), ['free'])
+    assert.is(tried[0], full.instanceId)
+    assert.is(tried.length, 2)
+    assert.equal(trace.end(), ['start', 'end', 'asyncStart', 'asyncEnd'])
+    gate.resolve()
+    await filling.toArray()
   }),
 )
