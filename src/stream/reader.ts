@@ -8,11 +8,12 @@
 import type { Call, Ending, Source, Tap } from '../core/call.ts'
 import { type CallNumber, Context, type Hop } from '../core/context.ts'
 import type { Dependant } from '../core/dependant.ts'
-import type { Deferred, Env, Turn } from '../core/env.ts'
+import type { Env } from '../core/env.ts'
 import { type SluiceError, stackless } from '../core/error.ts'
 import type { Entry, List } from '../core/list.ts'
 import { isResponse, Response } from '../core/response.ts'
 import { callChannel, type TraceMessage, traceEnd, traceStart } from '../core/trace.ts'
+import type { Deferred, Turn } from '../core/turn.ts'
 import type { OpenCall, OpenCalls } from './open-calls.ts'
 
 /** Receives what a reader reads, when it is pushed instead of awaited. */

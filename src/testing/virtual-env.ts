@@ -2,7 +2,8 @@
  * An environment whose clock stands still until a test moves it: `advance(ms)` fires the timers that fall due, in order.
  * Chance comes from a seed, so a run that failed can be run again.
  */
-import { type Env, type Timer, type TimerOptions, Turn } from '../core/env.ts'
+import type { Env, Timer, TimerOptions } from '../core/env.ts'
+import { Turn } from '../core/turn.ts'
 
 interface VirtualTimer {
   readonly at: number
