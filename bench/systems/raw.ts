@@ -23,9 +23,9 @@ function ownPromise(inner: AsyncGenerator<Item>): AsyncIterableIterator<Item> {
   }
 }
 
-const TURN_ITEMS = 8192
+const TURN_ITEMS = 65_536
 const TURN_MS = 10
-const LOOK_EVERY = 16
+const LOOK_EVERY = 64
 
 /** What was used since the last turn of the event loop that was waited for. */
 const turn = { spent: 0, since: performance.now() }

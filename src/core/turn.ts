@@ -9,12 +9,15 @@ export interface Deferred {
   onTurn(): void
 }
 
-/** Items and calls after which a pull waits for the next turn of the event loop. */
-const TURN_ITEMS = 8192
-/** Milliseconds after which a pull waits for the next turn. */
+/** Milliseconds after which a pull waits for the next turn of the event loop. */
 const TURN_MS = 10
+/** Items and calls after which it does in any case: 10 ms are over long before, but where the clock is a test's own. */
+const TURN_ITEMS = 65_536
 /** Items and calls between two looks at the clock. */
 const LOOK_EVERY = 16
+/** The same while they pass so fast that 64 of them take a quarter of a millisecond at most. */
+const LOOK_SELDOM = 64
+const FAST_MS = 0.25 / LOOK_SELDOM
 /** Items and milliseconds after which the end of the turn is waited for, to be sure that it is still the same. */
 const ARM_ITEMS = TURN_ITEMS - 512
 const ARM_MS = TURN_MS - 2
@@ -119,14 +122,15 @@ export class Turn {
   #isUsedUp(): boolean {
     if (this.#lookAt === 0) return true
     const now = this.#now()
-    this.#lookAt = this.#spent - (this.#spent % LOOK_EVERY) + LOOK_EVERY
+    const usedMs = now - this.#since
+    const step = usedMs < this.#spent * FAST_MS ? LOOK_SELDOM : LOOK_EVERY
+    this.#lookAt = this.#spent - (this.#spent % step) + step
     if (!this.#armed) {
-      const usedMs = now - this.#since
       if (this.#spent < ARM_ITEMS && usedMs < ARM_MS) return false
       // Items that take long: looked at again at the very next.
       if (usedMs >= TURN_MS) this.#lookAt = this.#spent + 1
       this.#arm(now)
-    } else if (this.#spent >= TURN_ITEMS || now - this.#since >= TURN_MS) {
+    } else if (this.#spent >= TURN_ITEMS || usedMs >= TURN_MS) {
       this.#spent = TURN_ITEMS
       this.#lookAt = 0
       return true

@@ -18,22 +18,23 @@ function playedTurn() {
 }
 
 /** How many may be spent before the turn is used up. */
-function spendAll(turn: Turn, most = 10_000): number {
+function spendAll(turn: Turn, most = 100_000): number {
   let spent = 1
   while (!turn.spend() && spent < most) spent++
   return spent
 }
 
-test('a turn is used up at its 8,192nd item', () => {
+test('a turn is used up at its 65,536th item, whatever the clock says', () => {
   const { turn, pass } = playedTurn()
-  assert.is(spendAll(turn), 8192)
+  assert.is(spendAll(turn), 65_536)
   assert.is(turn.spend(), true)
   pass()
-  assert.is(spendAll(turn), 8192)
+  assert.is(spendAll(turn), 65_536)
 })
 
 test('a turn is used up after 10 ms, looked at every 16 items', () => {
   const { turn, clock, pass } = playedTurn()
+  clock.time = 1
   for (let index = 0; index < 16; index++) assert.is(turn.spend(), false)
   clock.time = 9.9
   for (let index = 0; index < 16; index++) assert.is(turn.spend(), false)
@@ -45,17 +46,28 @@ test('a turn is used up after 10 ms, looked at every 16 items', () => {
   assert.is(turn.spend(), false)
 })
 
+test('fast items are looked at every 64, and slow ones that follow them not later', () => {
+  const { turn, clock } = playedTurn()
+  clock.time = 0.01
+  for (let index = 0; index < 16; index++) turn.spend()
+  clock.time = 9
+  // 0.01 ms for 16: the next look is at the 64th, which finds the turn nearly over, and from there on at every 16.
+  for (let index = 16; index < 64; index++) assert.is(turn.spend(), false)
+  clock.time = 10
+  assert.is(spendAll(turn, 100), 16)
+})
+
 test('a turn waits for its end only when it may soon be used up, and a stream that is quiet not at all', () => {
   const { turn, clock, immediates, pass } = playedTurn()
-  for (let spent = 0; spent < 7_679; spent++) turn.spend()
+  for (let spent = 0; spent < 65_000; spent++) turn.spend()
   assert.is(immediates.length, 0)
-  turn.spend()
+  for (let spent = 0; spent < 64; spent++) turn.spend()
   assert.is(immediates.length, 1)
   pass()
   for (let spent = 0; spent < 16; spent++) turn.spend()
   assert.is(immediates.length, 0)
   clock.time = 8
-  for (let spent = 0; spent < 16; spent++) turn.spend()
+  for (let spent = 16; spent < 64; spent++) turn.spend()
   assert.is(immediates.length, 1)
 })
 
@@ -143,7 +155,7 @@ test('two that use up whole turns take turns, and neither starves', () => {
   }
   for (const name of ['a', 'b', 'c'] as const) turn.defer(work(name))
   for (let round = 0; round < 30; round++) pass()
-  for (const count of Object.values(done)) assert.ok(count >= 9 * 2047, JSON.stringify(done))
+  for (const count of Object.values(done)) assert.ok(count >= 9 * 65_535, JSON.stringify(done))
 })
 
 test('what throws in its turn does not take those behind it along', () => {

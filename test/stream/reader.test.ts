@@ -146,19 +146,19 @@ test('annotations without data are skipped for those who want items alone, and p
   assert.is(((await whole).value as Response).data(), 'b')
 })
 
-test('after 8,192 items the next pull waits for the next turn of the event loop', async () => {
+test('after 65,536 items the next pull waits for the next turn of the event loop', async () => {
   const side = played()
   let answered = 0
   side.hand.answer = () => side.reader.item(answered++)
   side.reader.consume(new Notebook())
-  assert.is(answered, 8191)
+  assert.is(answered, 65_535)
   await null
-  assert.is(answered, 8191)
+  assert.is(answered, 65_535)
   await settled(1)
-  assert.is(answered, 2 * 8191)
+  assert.is(answered, 2 * 65_535)
   side.reader.leave('enough')
   await settled()
-  assert.is(answered, 2 * 8191)
+  assert.is(answered, 2 * 65_535)
 })
 
 test('readers that are always ready share the turns of one environment fairly', async () => {
@@ -175,7 +175,7 @@ test('readers that are always ready share the turns of one environment fairly', 
   for (const { reader } of sides) reader.consume(new Notebook())
   await settled(30)
   for (const { reader } of sides) reader.leave('enough')
-  for (const count of answered) assert.ok(count > 5 * 8191, answered.join(' '))
+  for (const count of answered) assert.ok(count > 5 * 65_535, answered.join(' '))
 })
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
