@@ -37,6 +37,7 @@ export interface Env {
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+const settled = Promise.resolve()
 const systemNow = () => performance.now()
 const systemImmediate = (run: () => void): void => {
   setImmediate(run)
@@ -51,7 +52,10 @@ export const systemEnv: Env = {
     return { cancel: () => clearTimeout(timeout) }
   },
   immediate: systemImmediate,
-  tick: (run) => process.nextTick(run),
+  tick: (run) => {
+    // By itself a tick that was asked for outside of a promise job comes before all of them.
+    void settled.then(() => process.nextTick(run))
+  },
   random: () => Math.random(),
   id: () => crypto.randomUUID(),
   turn: new Turn(systemNow, systemImmediate),

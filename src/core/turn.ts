@@ -21,6 +21,8 @@ const FAST_MS = 0.25 / LOOK_SELDOM
 /** Items and milliseconds after which the end of the turn is waited for, to be sure that it is still the same. */
 const ARM_ITEMS = TURN_ITEMS - 512
 const ARM_MS = TURN_MS - 2
+/** So many ask for the time before the turn is armed for it. */
+const ASKED_OFTEN = 16
 /** What is left of a turn that nobody has waited for in so long that it may have ended long ago. */
 const DOUBTFUL_MS = 1
 
@@ -29,7 +31,7 @@ const DOUBTFUL_MS = 1
  * always ready would starve timers, sockets and signals for as long as it runs (a 10 ms timer fired after 521 ms).
  *
  * Only an immediate tells that a turn has ended, and it is set (the turn is *armed*) when somebody asks for something at
- * the end of the turn, or when the turn may soon be used up. Until then what several turns used is added up. An immediate
+ * the end of the turn, or often for the time, or when the turn may soon be used up. Until then what several turns used is added up. An immediate
  * that is set all the time would cost a hot stream a tenth: it hangs on an old object, in a page of the heap where nothing
  * else is new, and with a second such page V8 wakes another thread for every collection of the young generation. For that
  * reason nothing here makes an object, but for that immediate, that an old one points to.
@@ -45,6 +47,8 @@ export class Turn {
   /** When the turn was armed, in whole milliseconds: a number with a fraction is an object in every field it is kept in. */
   #began = 0
   #armed = false
+  /** How many have asked for the time since the turn was last armed. */
+  #asked = 0
   /** Who runs in the next turn: so many, in a list that is longer and is kept. */
   #waiting: (Job | Deferred | undefined)[] = []
   #waits = 0
@@ -97,21 +101,33 @@ export class Turn {
   }
 
   /**
-   * The moment this turn was first asked for it, in whole milliseconds, for what need not know the time more exactly than a
-   * turn lasts.
+   * The time, in whole milliseconds, for what need not know it more exactly than a turn lasts. Whoever asks often is given
+   * the moment at which the turn was armed, since a look at the clock is a tenth of the shortest call; whoever makes a call
+   * now and then does not arm it, which would have the event loop look at its sockets once more for nothing.
    */
   begin(): number {
-    if (!this.#armed) this.#arm(this.#now())
+    return this.#armed ? this.#began : this.#look()
+  }
+
+  #look(): number {
+    const now = this.#now()
+    if (++this.#asked < ASKED_OFTEN) return Math.floor(now)
+    this.#arm(now)
     return this.#began
   }
 
   #arm(now: number): void {
     this.#armed = true
+    this.#asked = 0
     this.#began = Math.floor(now)
     // Nothing was spent since a turn ended: this one is new. Otherwise it may be, and has a little left.
     if (this.#spent === 0) this.#since = now
     else if (now - this.#since >= TURN_MS) this.#since = now - TURN_MS + DOUBTFUL_MS
     this.#immediate(this.#reset)
+  }
+
+  #armNow(): void {
+    if (!this.#armed) this.#arm(this.#now())
   }
 
   /** Counts one item or call; true when the turn is used up and the next pull has to `defer`. */
@@ -140,13 +156,13 @@ export class Turn {
 
   /** Runs `run` at the end of this turn. It may not throw. */
   atEnd(run: Job): void {
-    this.begin()
+    this.#armNow()
     this.#ending.push(run)
   }
 
   /** Runs `run` at the beginning of the next turn. */
   defer(run: Job | Deferred): void {
-    this.begin()
+    this.#armNow()
     this.#waiting[this.#waits++] = run
   }
 }

@@ -2,7 +2,7 @@
  * An environment whose clock stands still until a test moves it: `advance(ms)` fires the timers that fall due, in order.
  * Chance comes from a seed, so a run that failed can be run again.
  */
-import type { Env, Timer, TimerOptions } from '../core/env.ts'
+import { type Env, systemEnv, type Timer, type TimerOptions } from '../core/env.ts'
 import { Turn } from '../core/turn.ts'
 
 interface VirtualTimer {
@@ -36,7 +36,7 @@ export class VirtualEnv implements Env {
   }
 
   tick(run: () => void): void {
-    process.nextTick(run)
+    systemEnv.tick(run)
   }
 
   id(): string {

@@ -1,7 +1,8 @@
 /**
  * Frames over a pipe of bytes, for every transport that has one: encodes what is sent into one buffer, which is written at
- * the end of the tick, and finds the frames in what comes. Items that come in further ticks of the same turn of the event
- * loop, as of many streams whose timers are due together, are written at its end: a write costs more than they do.
+ * the end of the tick, and finds the frames in what comes. Items that come within a millisecond of a write, as of many
+ * streams whose timers are due together, are written at the end of the turn of the event loop: a write costs more than
+ * they do.
  */
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
@@ -43,6 +44,8 @@ const FLUSH_BYTES = 128 * 1024
  * processes that have 64 calls between them wait for each other, each for a whole turn of the other.
  */
 const FLUSH_CALLS = 16
+/** Items that come so soon after a write are likely to be followed by others in the same turn, and wait for its end. */
+const FOLLOWS_MS = 1
 /** A frame has to be complete so long after its first byte. */
 const FRAME_MS = 30_000
 /** A write has to make progress within this time. */
@@ -62,10 +65,13 @@ export class ByteConnection implements Connection {
   #early: Uint8Array[] = []
   /** Why the pipe has ended, while nobody has heard what came before that. */
   #earlyEnd: string | undefined
-  /** What is gathered will be written at the end of this tick. */
+  /** What is gathered will be seen to at the end of this tick. */
   #flushing = false
-  /** In this turn of the event loop, at whose end it will be done again. */
-  #hasWritten = false
+  /** There is more in it than items. */
+  #isUrgent = false
+  /** It will be written at the end of this turn of the event loop. */
+  #waits = false
+  #wroteAt = Number.NEGATIVE_INFINITY
   /** That have begun or ended in what is gathered. */
   #calls = 0
   #writable = true
@@ -106,13 +112,13 @@ export class ByteConnection implements Connection {
     if (this.#state !== 'open') return true
     this.#writer.write(frame)
     if (beginsOrEnds(frame) && ++this.#calls === FLUSH_CALLS) this.#flush()
-    else this.#gathered(false)
+    else this.#gathered(true)
     return this.#writable
   }
 
   sendItem(stream: number, seq: number, item: unknown): number {
     const bytes = this.#writer.item(stream, seq, item, this.#itemRules)
-    this.#gathered(this.#hasWritten)
+    this.#gathered(false)
     return bytes
   }
 
@@ -145,33 +151,39 @@ export class ByteConnection implements Connection {
     this.#pipe.destroy()
   }
 
-  #gathered(canWait: boolean): void {
+  #gathered(isUrgent: boolean): void {
     if (this.#writer.size >= FLUSH_BYTES) return this.#flush()
-    if (canWait || this.#flushing) return
+    this.#isUrgent ||= isUrgent
+    if (this.#flushing || (this.#waits && !isUrgent)) return
     this.#flushing = true
     this.#env.tick(this.#endOfTick)
   }
 
   readonly #endOfTick = (): void => {
     this.#flushing = false
-    this.#flush()
-    if (this.#hasWritten) return
-    this.#hasWritten = true
+    if (this.#writer.size === 0) return
+    const isAlone = this.#isUrgent || this.#env.now() - this.#wroteAt >= FOLLOWS_MS
+    if (isAlone) return this.#flush()
+    if (this.#waits) return
+    this.#waits = true
     this.#env.turn.atEnd(this.#endOfTurn)
   }
 
   readonly #endOfTurn = (): void => {
-    this.#hasWritten = false
+    this.#waits = false
     this.#flush()
   }
 
   #flush(): void {
     if (this.#state !== 'open') return
     this.#calls = 0
+    this.#isUrgent = false
     const writer = this.#writer
     const { slab } = writer
     const bytes = writer.take()
-    if (bytes === undefined || this.#pipe.write(bytes, () => writer.giveBack(slab)) || !this.#writable) return
+    if (bytes === undefined) return
+    this.#wroteAt = this.#env.now()
+    if (this.#pipe.write(bytes, () => writer.giveBack(slab)) || !this.#writable) return
     this.#writable = false
     const stalled = () =>
       this.abort(new SluiceError('unavailable', `${this.remote} has taken nothing for ${STALL_MS} ms`))

@@ -86,7 +86,6 @@ test('items that began in a turn long ago are not held against this one, and slo
 
 test('a turn arms one immediate however much is spent and deferred', () => {
   const { turn, immediates, pass } = playedTurn()
-  turn.begin()
   spendAll(turn)
   turn.defer(() => {})
   turn.defer(() => {})
@@ -95,10 +94,21 @@ test('a turn arms one immediate however much is spent and deferred', () => {
   assert.is(immediates.length, 0)
 })
 
-test('the moment of a turn is that of its first use', () => {
-  const { turn, clock, pass } = playedTurn()
-  clock.time = 5
+test('whoever asks for the time now and then gets it, in whole milliseconds, and has the event loop do nothing', () => {
+  const { turn, clock, immediates } = playedTurn()
+  for (let asked = 1; asked < 16; asked++) {
+    clock.time = asked + 0.7
+    assert.is(turn.begin(), asked)
+  }
+  assert.is(immediates.length, 0)
+})
+
+test('whoever asks often gets the moment the turn was armed, until it ends', () => {
+  const { turn, clock, pass, immediates } = playedTurn()
+  for (let asked = 0; asked < 15; asked++) turn.begin()
+  clock.time = 5.7
   assert.is(turn.begin(), 5)
+  assert.is(immediates.length, 1)
   clock.time = 7
   assert.is(turn.begin(), 5)
   pass()

@@ -1,5 +1,5 @@
 // When what was gathered for a connection leaves: at the end of the tick; or as soon as 16 calls have begun or ended in it;
-// and items that come after others of the same turn of the event loop at the end of the turn.
+// and items that come within a millisecond of a write at the end of the turn of the event loop.
 import { ByteConnection, type Frame, type Pipe, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import { FrameReader } from '../../src/wire/frame-reader.ts'
@@ -23,7 +23,8 @@ function written() {
     end: () => {},
     destroy: () => {},
   }
-  return { writes, connection: new ByteConnection(pipe, new VirtualEnv()) }
+  const env = new VirtualEnv()
+  return { writes, env, connection: new ByteConnection(pipe, env) }
 }
 
 const accept = (stream: number): Frame => ({ kind: 'accept', stream, items: 0, bytes: 0 })
@@ -79,7 +80,7 @@ async function inOneTurn(...runs: readonly (() => void)[]): Promise<void> {
 }
 
 test('an item leaves at the end of its tick, and those of later ticks of the same turn leave together', async () => {
-  const { writes, connection } = written()
+  const { writes, env, connection } = written()
   let atSecond = -1
   await inOneTurn(
     () => connection.sendItem(1, 0, 'a'),
@@ -94,8 +95,40 @@ test('an item leaves at the end of its tick, and those of later ticks of the sam
   assert.equal(writes, [['items']])
   await endOfTurn()
   assert.equal(writes, [['items'], ['items', 'items', 'items']])
+  await env.advance(1)
   await inOneTurn(() => connection.sendItem(1, 1, 'e'))
   assert.is(writes.length, 3)
+})
+
+test('an item of a later turn that comes within a millisecond of a write leaves at the end of its turn', async () => {
+  const { writes, env, connection } = written()
+  await inOneTurn(() => connection.sendItem(1, 0, 'a'))
+  await endOfTurn()
+  await env.advance(0.9)
+  await inOneTurn(
+    () => connection.sendItem(1, 1, 'b'),
+    () => assert.is(writes.length, 1),
+  )
+  await endOfTurn()
+  assert.is(writes.length, 2)
+})
+
+test('what is sent outside of a promise job leaves together with what the promise jobs send that are due', async () => {
+  const { writes, connection } = written()
+  await new Promise<void>((resolve) => {
+    // As bytes that came: a callback of the event loop, and not a job.
+    setImmediate(() => {
+      connection.send(accept(1))
+      const handled = (async () => {
+        for (let job = 0; job < 10; job++) await null
+        connection.sendItem(1, 0, 'a')
+        connection.send(end(1))
+      })()
+      resolve(handled)
+    })
+  })
+  await endOfTurn()
+  assert.equal(writes, [['accept', 'items', 'end']])
 })
 
 test('what is no item leaves at the end of its tick, with the items before it', async () => {
