@@ -11,16 +11,16 @@ export interface Deferred {
 
 /** Milliseconds after which a pull waits for the next turn of the event loop. */
 const TURN_MS = 10
-/** Items and calls after which it does in any case: 10 ms are over long before, but where the clock is a test's own. */
+/** Items and calls after which it does in any case. 10 ms are over long before; where a test moves the clock it has fewer. */
 const TURN_ITEMS = 65_536
+/** So many before that, and after so many milliseconds, its end is waited for, to be sure that it is still the same. */
+const ARM_BEFORE = 512
+const ARM_MS = TURN_MS - 2
 /** Items and calls between two looks at the clock. */
 const LOOK_EVERY = 16
 /** The same while they pass so fast that 64 of them take a quarter of a millisecond at most. */
 const LOOK_SELDOM = 64
 const FAST_MS = 0.25 / LOOK_SELDOM
-/** Items and milliseconds after which the end of the turn is waited for, to be sure that it is still the same. */
-const ARM_ITEMS = TURN_ITEMS - 512
-const ARM_MS = TURN_MS - 2
 /** So many ask for the time before the turn is armed for it. */
 const ASKED_OFTEN = 16
 /** What is left of a turn that nobody has waited for in so long that it may have ended long ago. */
@@ -39,6 +39,7 @@ const DOUBTFUL_MS = 1
 export class Turn {
   readonly #now: () => number
   readonly #immediate: (run: () => void) => void
+  readonly #items: number
   #spent = 0
   /** How much may be spent before the next look: one comparison is all that most items cost. */
   #lookAt = LOOK_EVERY
@@ -68,9 +69,10 @@ export class Turn {
     if (this.#waits > 0) this.#runWaiting()
   }
 
-  constructor(now: () => number, immediate: (run: () => void) => void) {
+  constructor(now: () => number, immediate: (run: () => void) => void, items: number = TURN_ITEMS) {
     this.#now = now
     this.#immediate = immediate
+    this.#items = items
     this.#since = now()
   }
 
@@ -82,7 +84,7 @@ export class Turn {
     this.#running = running
     let ran = 0
     try {
-      while (ran < count && this.#spent < TURN_ITEMS) {
+      while (ran < count && this.#spent < this.#items) {
         const run = running[ran]
         running[ran++] = undefined
         if (typeof run === 'function') run()
@@ -142,12 +144,12 @@ export class Turn {
     const step = usedMs < this.#spent * FAST_MS ? LOOK_SELDOM : LOOK_EVERY
     this.#lookAt = this.#spent - (this.#spent % step) + step
     if (!this.#armed) {
-      if (this.#spent < ARM_ITEMS && usedMs < ARM_MS) return false
+      if (this.#spent < this.#items - ARM_BEFORE && usedMs < ARM_MS) return false
       // Items that take long: looked at again at the very next.
       if (usedMs >= TURN_MS) this.#lookAt = this.#spent + 1
       this.#arm(now)
-    } else if (this.#spent >= TURN_ITEMS || usedMs >= TURN_MS) {
-      this.#spent = TURN_ITEMS
+    } else if (this.#spent >= this.#items || usedMs >= TURN_MS) {
+      this.#spent = this.#items
       this.#lookAt = 0
       return true
     }

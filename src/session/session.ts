@@ -72,6 +72,8 @@ const FEW_BYTES = 64
 const LIGHTEST = 65
 /** Items of one connection per turn of the event loop. */
 const TURN_ITEMS = 512
+/** So many are added up over several turns before the end of one is waited for: see `Turn`. */
+const ARM_ITEMS = TURN_ITEMS / 2
 
 export class Session implements OutboundHost, InboundHost {
   readonly role: 'dialler' | 'listener'
@@ -318,11 +320,11 @@ export class Session implements OutboundHost, InboundHost {
       this.#waiting.add(call)
       return false
     }
-    if (!this.#turnArmed) {
+    if (this.#spent++ >= ARM_ITEMS && !this.#turnArmed) {
       this.#turnArmed = true
       this.#host.env.immediate(this.#newTurn)
     }
-    if (this.#spent++ < TURN_ITEMS) return true
+    if (this.#spent <= TURN_ITEMS) return true
     this.#waiting.add(call)
     return false
   }

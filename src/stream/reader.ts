@@ -311,7 +311,7 @@ export class Reader implements Dependant, Call, OpenCall, Deferred {
     if (this.served !== undefined) return
     // What was yielded and not read yet still counts, unless it never will be read.
     this.served = this.ending ?? ending
-    this.count = this.over ? this.items : items
+    if (!this.over) this.count = items
     this.released()
     const listeners = this.rare?.onClosed
     if (listeners !== undefined) for (const listener of listeners.splice(0)) this.whenClosed(listener)
@@ -392,6 +392,8 @@ export class Reader implements Dependant, Call, OpenCall, Deferred {
   private settle(ending: Ending, error: SluiceError | undefined): void {
     this.over = true
     this.ending = ending
+    // Whatever of it was here already will not be read any more.
+    this.count = this.items
     this.below = undefined
     if (this.source !== undefined) this.ended(ending, error)
     const consumer = this.consumer

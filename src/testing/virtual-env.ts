@@ -11,19 +11,26 @@ interface VirtualTimer {
   readonly run: () => void
 }
 
+/** A turn ends by these alone, since the clock stands still in it. */
+const TURN_ITEMS = 2048
+/** A stream that is always ready waits for the next turn for ever. */
+const MOST_TURNS = 16
+
 export class VirtualEnv implements Env {
   readonly turn: Turn
   readonly now: () => number
   readonly random: () => number
   #time = 0
   #order = 0
+  /** Callbacks that wait for the next turn of the event loop. */
+  #immediates = 0
   readonly #timers = new Set<VirtualTimer>()
 
   /** @param seed an integer; the same seed gives the same ids and choices */
   constructor(seed = 1) {
     this.now = () => this.#time
     this.random = mulberry32(seed)
-    this.turn = new Turn(this.now, (run) => this.immediate(run))
+    this.turn = new Turn(this.now, (run) => this.immediate(run), TURN_ITEMS)
   }
 
   wall(): number {
@@ -32,7 +39,11 @@ export class VirtualEnv implements Env {
 
   /** Turns of the event loop stay real: what is under test waits for timers, not for turns. */
   immediate(run: () => void): void {
-    setImmediate(run)
+    this.#immediates++
+    setImmediate(() => {
+      this.#immediates--
+      run()
+    })
   }
 
   tick(run: () => void): void {
@@ -61,14 +72,21 @@ export class VirtualEnv implements Env {
   /** Moves the clock; what a timer sets in motion has settled before the next one fires. */
   async advance(ms: number): Promise<void> {
     const until = this.#time + ms
-    await settled()
+    await this.#settled()
     for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
       this.#timers.delete(next)
       this.#time = Math.max(this.#time, next.at)
       next.run()
-      await settled()
+      await this.#settled()
     }
     this.#time = until
+  }
+
+  /** Lets promise jobs and two turns of the event loop pass, and more while something waits for the next one. */
+  async #settled(): Promise<void> {
+    for (let turn = 0; turn < 2 || (this.#immediates > 0 && turn < MOST_TURNS); turn++) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   #next(until: number): VirtualTimer | undefined {
@@ -79,11 +97,6 @@ export class VirtualEnv implements Env {
     }
     return next
   }
-}
-
-/** Lets promise jobs and two turns of the event loop pass. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
 /** mulberry32, a public-domain generator with 32 bits of state. */

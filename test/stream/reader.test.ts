@@ -146,19 +146,19 @@ test('annotations without data are skipped for those who want items alone, and p
   assert.is(((await whole).value as Response).data(), 'b')
 })
 
-test('after 65,536 items the next pull waits for the next turn of the event loop', async () => {
+test('after the items of a turn the next pull waits for the next turn of the event loop', async () => {
   const side = played()
   let answered = 0
   side.hand.answer = () => side.reader.item(answered++)
   side.reader.consume(new Notebook())
-  assert.is(answered, 65_535)
+  assert.is(answered, 2_047)
   await null
-  assert.is(answered, 65_535)
+  assert.is(answered, 2_047)
   await settled(1)
-  assert.is(answered, 2 * 65_535)
+  assert.is(answered, 2 * 2_047)
   side.reader.leave('enough')
   await settled()
-  assert.is(answered, 2 * 65_535)
+  assert.is(answered, 2 * 2_047)
 })
 
 test('readers that are always ready share the turns of one environment fairly', async () => {
@@ -175,7 +175,7 @@ test('readers that are always ready share the turns of one environment fairly', 
   for (const { reader } of sides) reader.consume(new Notebook())
   await settled(30)
   for (const { reader } of sides) reader.leave('enough')
-  for (const count of answered) assert.ok(count > 5 * 65_535, answered.join(' '))
+  for (const count of answered) assert.ok(count > 5 * 2_047, answered.join(' '))
 })
 
 // ---- the end ---------------------------------------------------------------------------------------------------------
@@ -354,6 +354,18 @@ test('closed tells how the call ended for its caller, and how the handler did wh
     side.reader.whenClosed((closed) => heard.push(closed))
     assert.equal(heard[1], heard[0])
   }
+})
+
+test('what was yielded and is never read does not count, though the handler ended before the call did', async () => {
+  const side = played()
+  const read = side.reader.read()
+  side.reader.item('a')
+  await read
+  side.reader.closed('error', 3)
+  side.reader.context.kill()
+  const heard: Closed[] = []
+  side.reader.whenClosed((closed) => heard.push(closed))
+  assert.equal(heard, [{ ending: 'error', items: 1 }])
 })
 
 // ---- pushing ---------------------------------------------------------------------------------------------------------

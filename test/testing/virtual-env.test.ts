@@ -46,6 +46,31 @@ test('what a timer sets in motion has settled before the next one fires, and its
   assert.equal(order, ['settled 10', 'inner 15', 'last 20'])
 })
 
+test('what waits for turns of the event loop has had them before the clock moves on', async () => {
+  const env = new VirtualEnv()
+  const order: string[] = []
+  const wait = (turns: number) => {
+    if (turns === 0) order.push(`waited ${env.now()}`)
+    else env.immediate(() => wait(turns - 1))
+  }
+  env.timer(10, () => wait(6), { what: 'first' })
+  env.timer(20, () => order.push(`last ${env.now()}`), { what: 'last' })
+  await env.advance(20)
+  assert.equal(order, ['waited 10', 'last 20'])
+})
+
+test('what waits for one turn after the other keeps no clock from moving', async () => {
+  const env = new VirtualEnv()
+  let goesOn = true
+  const wait = () => {
+    if (goesOn) env.immediate(wait)
+  }
+  wait()
+  await env.advance(20)
+  assert.is(env.now(), 20)
+  goesOn = false
+})
+
 test('a seed gives the same numbers and ids again, and another seed others', () => {
   const draw = (seed?: number) => {
     const env = new VirtualEnv(seed)
