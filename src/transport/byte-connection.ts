@@ -1,8 +1,8 @@
 /**
  * Frames over a pipe of bytes, for every transport that has one: encodes what is sent into one buffer, which is written at
- * the end of the tick, and finds the frames in what comes. Items that come within a millisecond of a write, as of many
- * streams whose timers are due together, are written at the end of the turn of the event loop: a write costs more than
- * they do.
+ * the end of the tick, and finds the frames in what comes. When items were written twice within a millisecond, as of many
+ * streams whose timers are due together, those of further ticks of the same turn of the event loop are written at its end:
+ * a write costs more than they do.
  */
 import type { Env, Timer } from '../core/env.ts'
 import { SluiceError } from '../core/error.ts'
@@ -44,7 +44,7 @@ const FLUSH_BYTES = 128 * 1024
  * processes that have 64 calls between them wait for each other, each for a whole turn of the other.
  */
 const FLUSH_CALLS = 16
-/** Items that come so soon after a write are likely to be followed by others in the same turn, and wait for its end. */
+/** Items that are written so soon after a write are likely to be followed by others in the same turn. */
 const FOLLOWS_MS = 1
 /** A frame has to be complete so long after its first byte. */
 const FRAME_MS = 30_000
@@ -65,11 +65,11 @@ export class ByteConnection implements Connection {
   #early: Uint8Array[] = []
   /** Why the pipe has ended, while nobody has heard what came before that. */
   #earlyEnd: string | undefined
-  /** What is gathered will be seen to at the end of this tick. */
+  /** What is gathered will be written at the end of this tick. */
   #flushing = false
   /** There is more in it than items. */
   #isUrgent = false
-  /** It will be written at the end of this turn of the event loop. */
+  /** Items wait for the end of this turn of the event loop. */
   #waits = false
   #wroteAt = Number.NEGATIVE_INFINITY
   /** That have begun or ended in what is gathered. */
@@ -161,10 +161,9 @@ export class ByteConnection implements Connection {
 
   readonly #endOfTick = (): void => {
     this.#flushing = false
-    if (this.#writer.size === 0) return
     const isAlone = this.#isUrgent || this.#env.now() - this.#wroteAt >= FOLLOWS_MS
-    if (isAlone) return this.#flush()
-    if (this.#waits) return
+    this.#flush()
+    if (isAlone || this.#waits) return
     this.#waits = true
     this.#env.turn.atEnd(this.#endOfTurn)
   }

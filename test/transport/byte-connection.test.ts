@@ -1,5 +1,5 @@
 // When what was gathered for a connection leaves: at the end of the tick; or as soon as 16 calls have begun or ended in it;
-// and items that come within a millisecond of a write at the end of the turn of the event loop.
+// and items that come after two writes within a millisecond at the end of that turn of the event loop.
 import { ByteConnection, type Frame, type Pipe, SluiceError } from 'sluice'
 import { VirtualEnv } from 'sluice/testing'
 import { FrameReader } from '../../src/wire/frame-reader.ts'
@@ -79,38 +79,25 @@ async function inOneTurn(...runs: readonly (() => void)[]): Promise<void> {
   }
 }
 
-test('an item leaves at the end of its tick, and those of later ticks of the same turn leave together', async () => {
+test('items leave at the end of their ticks, until two such writes have followed each other; then at the end of the turn', async () => {
   const { writes, env, connection } = written()
-  let atSecond = -1
-  await inOneTurn(
-    () => connection.sendItem(1, 0, 'a'),
-    () => {
-      atSecond = writes.length
-      connection.sendItem(3, 0, 'b')
-    },
-    () => connection.sendItem(5, 0, 'c'),
-    () => connection.sendItem(3, 1, 'd'),
-  )
-  assert.is(atSecond, 1)
-  assert.equal(writes, [['items']])
+  const counts: number[] = []
+  const send = (stream: number, seq: number) => () => {
+    counts.push(writes.length)
+    connection.sendItem(stream, seq, 'a')
+  }
+  await inOneTurn(send(1, 0), send(3, 0), send(5, 0), send(3, 1))
+  assert.equal(counts, [0, 1, 2, 2])
   await endOfTurn()
-  assert.equal(writes, [['items'], ['items', 'items', 'items']])
+  assert.equal(writes, [['items'], ['items'], ['items', 'items']])
+  // Within a millisecond of that.
+  await inOneTurn(send(1, 1), send(1, 2))
+  assert.equal(counts, [0, 1, 2, 2, 3, 4])
+  await endOfTurn()
+  assert.is(writes.length, 5)
   await env.advance(1)
-  await inOneTurn(() => connection.sendItem(1, 1, 'e'))
-  assert.is(writes.length, 3)
-})
-
-test('an item of a later turn that comes within a millisecond of a write leaves at the end of its turn', async () => {
-  const { writes, env, connection } = written()
-  await inOneTurn(() => connection.sendItem(1, 0, 'a'))
-  await endOfTurn()
-  await env.advance(0.9)
-  await inOneTurn(
-    () => connection.sendItem(1, 1, 'b'),
-    () => assert.is(writes.length, 1),
-  )
-  await endOfTurn()
-  assert.is(writes.length, 2)
+  await inOneTurn(send(1, 3), send(1, 4))
+  assert.is(writes.length, 7)
 })
 
 test('what is sent outside of a promise job leaves together with what the promise jobs send that are due', async () => {
@@ -136,9 +123,10 @@ test('what is no item leaves at the end of its tick, with the items before it', 
   await inOneTurn(
     () => connection.sendItem(1, 0, 'a'),
     () => connection.sendItem(3, 0, 'b'),
+    () => connection.sendItem(5, 0, 'c'),
     () => connection.send(end(1)),
   )
-  assert.equal(writes, [['items'], ['items', 'end']])
+  assert.equal(writes, [['items'], ['items'], ['items', 'end']])
 })
 
 test('each write counts anew', async () => {
