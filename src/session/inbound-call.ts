@@ -97,6 +97,11 @@ export class InboundCall implements Dependant, Call, Answer {
     this.#host.send({ kind: 'reject', stream: this.stream, error: SluiceError.from(thrown) })
   }
 
+  /** Whether it may be a unary call, of which an item and the end are all there is. */
+  get isShort(): boolean {
+    return this.#sent < 2
+  }
+
   /** Whether neither an item nor an ending has been sent. */
   get isUnanswered(): boolean {
     return this.#sent === 0 && !this.#over

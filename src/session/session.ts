@@ -70,7 +70,7 @@ const HELLO_MS = 2_000
 /** Of a request with no more bytes than this, each is counted as if it made an object. */
 const FEW_BYTES = 64
 const LIGHTEST = 65
-/** Items of one connection per turn of the event loop. */
+/** Items of the streams of one connection per turn of the event loop. */
 const TURN_ITEMS = 512
 /** So many are added up over several turns before the end of one is waited for: see `Turn`. */
 const ARM_ITEMS = TURN_ITEMS / 2
@@ -314,12 +314,16 @@ export class Session implements OutboundHost, InboundHost {
     this.#send(frame)
   }
 
-  /** Counts an item; false when this connection has had its share of the turn, or has no room. */
+  /**
+   * Counts an item; false when this connection has had its share of the turn, or has no room. What a unary call has to say
+   * waits for room only: after a pause more calls come in one turn than its share, and would fill the mailbox meanwhile.
+   */
   spend(call: InboundCall): boolean {
     if (!this.#connection.isWritable) {
       this.#waiting.add(call)
       return false
     }
+    if (call.isShort) return true
     if (this.#spent++ >= ARM_ITEMS && !this.#turnArmed) {
       this.#turnArmed = true
       this.#host.env.immediate(this.#newTurn)

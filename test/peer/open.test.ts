@@ -9,6 +9,9 @@ const test = suite('peer/open.test.ts')
 const MAX = 2 ** 31 - 1
 const handlers = {
   echo: (request: unknown) => request,
+  async *generator(request: unknown) {
+    yield request
+  },
   async *wait(_: unknown, context: any) {
     await context.killed
     yield 'to nobody'
@@ -360,4 +363,27 @@ test(
       { serve: { concurrency: 2000, mailbox: 2000 }, limits: { maxStreams: 1000 } },
     )
   })(),
+)
+
+test(
+  'calls that come all at once, as after a pause, are answered and not refused, though they are more than a mailbox holds',
+  callee(
+    handlers,
+    async ({ dial, open }) => {
+      const peer = await dial()
+      // In the buffers of the kernel when the callee begins to read.
+      for (let call = 0; call < 3_000; call++) open(peer, 'generator', 'hi')
+      const ends = new Map<string, number>()
+      while ((ends.get('end') ?? 0) + (ends.get('reject') ?? 0) < 3_000) {
+        const { kind } = await peer.next()
+        ends.set(kind, (ends.get(kind) ?? 0) + 1)
+      }
+      assert.equal([...ends].sort(), [
+        ['accept', 3_000],
+        ['end', 3_000],
+        ['items', 3_000],
+      ])
+    },
+    { serve: { concurrency: 700, mailbox: 700 } },
+  ),
 )
