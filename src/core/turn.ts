@@ -31,10 +31,10 @@ const DOUBTFUL_MS = 1
  * always ready would starve timers, sockets and signals for as long as it runs (a 10 ms timer fired after 521 ms).
  *
  * Only an immediate tells that a turn has ended, and it is set (the turn is *armed*) when somebody asks for something at
- * the end of the turn, or often for the time, or when the turn may soon be used up. Until then what several turns used is added up. An immediate
- * that is set all the time would cost a hot stream a tenth: it hangs on an old object, in a page of the heap where nothing
- * else is new, and with a second such page V8 wakes another thread for every collection of the young generation. For that
- * reason nothing here makes an object, but for that immediate, that an old one points to.
+ * the end of the turn, or often for the time, or when the turn may soon be used up. Until then what several turns used is
+ * added up. An immediate that is set all the time would cost a hot stream a tenth: it hangs on an old object, in a page of
+ * the heap where nothing else is new, and with a second such page V8 wakes another thread for every collection of the young
+ * generation. For that reason nothing here makes an object, but for that immediate, that an old one points to.
  */
 export class Turn {
   readonly #now: () => number
