@@ -97,7 +97,7 @@ export class InboundCall implements Dependant, Call, Answer {
     this.#host.send({ kind: 'reject', stream: this.stream, error: SluiceError.from(thrown) })
   }
 
-  /** Whether it may be a unary call, of which an item and the end are all there is. */
+  /** Whether it may be a unary call, which two pulls bring to its end: one for the item and one for what follows it. */
   get isShort(): boolean {
     return this.#sent < 2
   }
